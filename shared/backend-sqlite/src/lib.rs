@@ -1,0 +1,44 @@
+//! Every port on one SQLite file.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `open` | [`Options`], opening, locking and closing the file |
+//! | `migrate` | the SQL files that make a file of this version |
+//! | `writer` | the one thread that writes: it groups what waits into one transaction |
+//! | `readers` | read-only connections beside it |
+//! | `turn`, `commit`, `rows` | `TurnStore` |
+//! | `queries` | `Queries`: pages by key, never by offset, over a bounded number of rows |
+//! | [`search`] | words of texts and of questions, in scripts with and without spaces |
+//! | `queue` | `Bus` and `Deliveries` |
+//! | `flows`, `config`, `failures` | what administrators keep |
+//! | `warehouse`, `quarantine` | tables shaped like BigQuery's |
+//! | `secrets` | `Secrets`; the file's mode, 0600, is what guards them |
+//!
+//! A commit is answered when its transaction is on the disk (WAL, `synchronous=FULL`). Texts,
+//! bodies and secrets are never logged, nor do they show in errors.
+
+#![expect(clippy::doc_markdown, reason = "SQLite and BigQuery are names, not code")]
+
+mod commit;
+mod config;
+mod cursor;
+mod error;
+mod failures;
+mod flows;
+mod migrate;
+mod open;
+mod order;
+mod quarantine;
+mod queries;
+mod queue;
+mod readers;
+mod rows;
+pub mod search;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod warehouse;
+mod writer;
+
+pub use open::{DeliveryMode, OpenError, Options, Sqlite};

@@ -1,0 +1,403 @@
+//! Tests of the whole backend that no contract covers, and what other tests here share.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use ports::{
+    Bus, Clock, Commit, Deliveries, MessageFilter, MessageWrite, Page, PortError, Queries, Secret,
+    Secrets, Topic, TurnStore, Warehouse,
+};
+use ports_contract::{Samples, at};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::open::{OpenError, Options, Sqlite};
+use crate::writer::{Group, WordTable};
+use crate::{migrate, search};
+
+/// An empty file of this version, for the plans of statements.
+pub(crate) fn migrated() -> Connection {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate::migrate(&mut conn).unwrap();
+    conn
+}
+
+struct Standing;
+
+#[async_trait]
+impl Clock for Standing {
+    fn now(&self) -> DateTime<Utc> {
+        at(0)
+    }
+
+    async fn sleep_until(&self, _: DateTime<Utc>) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn options() -> Options {
+    Options::new(Arc::new(Standing))
+}
+
+fn directory() -> (TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("chatflow.db");
+    (directory, path)
+}
+
+fn count(path: &Path, sql: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_until_the_first_is_gone() {
+    let (_directory, path) = directory();
+    let first = Sqlite::open(&path, options()).unwrap();
+    let clone = first.clone();
+    let refused = Sqlite::open(&path, options()).err().unwrap();
+    assert!(matches!(&refused, OpenError::Locked { path: named } if *named == path));
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "another Chatflow server uses {}; stop it or choose another data directory",
+            path.display()
+        )
+    );
+    drop(first);
+    assert!(Sqlite::open(&path, options()).is_err(), "a clone still has it");
+    clone.ping().await.unwrap();
+    drop(clone);
+    Sqlite::open(&path, options()).unwrap().ping().await.unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_are_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (directory, path) = directory();
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _sqlite = Sqlite::open(&path, options()).unwrap();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["chatflow.db", "chatflow.db-shm", "chatflow.db-wal", "chatflow.db.lock"]);
+}
+
+#[test]
+fn files_of_others_and_of_newer_versions_are_refused() {
+    let (_directory, path) = directory();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    assert!(matches!(Sqlite::open(&path, options()), Err(OpenError::Foreign)));
+
+    let (_directory, path) = directory();
+    drop(Sqlite::open(&path, options()).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let refused = Sqlite::open(&path, options()).err().unwrap();
+    assert_eq!(
+        refused.to_string(),
+        "the data file has version 99, this program knows 1; \
+         run the newer program that wrote it"
+    );
+
+    let (_directory, path) = directory();
+    std::fs::write(&path, "this is a text and no database at all, whatever its name").unwrap();
+    assert!(matches!(Sqlite::open(&path, options()), Err(OpenError::Sqlite { .. })));
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_a_copy_of_the_files() {
+    let (directory, path) = directory();
+    let make = Samples::new(1);
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    let begun = make.begin();
+    sqlite.commit(begun.commit).await.unwrap();
+    // A copy of the files while they are open is what a power cut leaves.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["chatflow.db", "chatflow.db-wal"] {
+        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let survivor = Sqlite::open(&copy.path().join("chatflow.db"), options()).unwrap();
+    assert_eq!(survivor.tasks(std::slice::from_ref(&begun.task.id)).await.unwrap(), [begun.task]);
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waits_for_is_done_before_the_file_is_free() {
+    let (_directory, path) = directory();
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    let make = Samples::new(2);
+    for _ in 0..50 {
+        let commit = Box::pin(sqlite.commit(make.begin().commit));
+        // Polled once: it is with the writer, and its caller goes away.
+        assert!(matches!(futures_poll(commit).await, Polled::Pending | Polled::Ready));
+    }
+    drop(sqlite);
+    assert_eq!(count(&path, "SELECT COUNT(*) FROM tasks"), 50);
+}
+
+enum Polled {
+    Ready,
+    Pending,
+}
+
+async fn futures_poll<F: Future + Unpin>(mut future: F) -> Polled {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
+            std::task::Poll::Ready(_) => Polled::Ready,
+            std::task::Poll::Pending => Polled::Pending,
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn closing_finishes_what_waits_and_refuses_what_comes() {
+    let (directory, path) = directory();
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    let make = Samples::new(3);
+    let commits: Vec<_> = (0..300).map(|_| make.begin().commit).collect();
+    let writing: Vec<_> = commits
+        .into_iter()
+        .map(|commit| {
+            let sqlite = sqlite.clone();
+            tokio::spawn(async move { sqlite.commit(commit).await.is_ok() })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    sqlite.close().await;
+    sqlite.close().await;
+    let mut done = 0;
+    for written in writing {
+        done += i64::from(written.await.unwrap());
+    }
+    let late = sqlite.commit(make.commit()).await;
+    assert!(matches!(late, Err(PortError::Unavailable { .. })), "{late:?}");
+    let late = sqlite.ping().await;
+    assert!(matches!(late, Err(PortError::Unavailable { .. })), "{late:?}");
+    assert!(!directory.path().join("chatflow.db-wal").exists(), "the log is empty and gone");
+    assert_eq!(count(&path, "SELECT COUNT(*) FROM tasks"), done);
+    Sqlite::open(&path, options()).unwrap();
+}
+
+#[tokio::test]
+async fn one_of_a_group_fails_alone_even_by_a_panic() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    // The writer is kept busy until all that follow wait, and so are one group.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let busy = sqlite.clone();
+    let busy = tokio::spawn(async move {
+        busy.inner.writer.write(move |_| Ok(wait.recv().is_ok())).await.unwrap()
+    });
+    let publish = |number: u32| {
+        let sqlite = sqlite.clone();
+        tokio::spawn(async move {
+            let work = move |group: &mut Group<'_>| {
+                let envelope = Samples::new(u64::from(number)).envelope(Topic::Calls, "k");
+                crate::queue::enqueue(group, &envelope, 0)?;
+                let words = search::words("word");
+                group.index(WordTable::Tasks, i64::from(number), words, false);
+                match number % 3 {
+                    0 => Ok(number),
+                    1 => Err(crate::error::conflict("number", &number.to_string())),
+                    _ => panic!("on purpose"),
+                }
+            };
+            sqlite.inner.writer.write(work).await
+        })
+    };
+    let all: Vec<_> = (0..30).map(publish).collect();
+    tokio::task::yield_now().await;
+    go.send(()).unwrap();
+    assert!(busy.await.unwrap());
+    for (number, outcome) in (0..).zip(all) {
+        let outcome = outcome.await.unwrap();
+        let as_expected = match number % 3 {
+            0 => matches!(outcome, Ok(same) if same == number),
+            1 => matches!(outcome, Err(PortError::Conflict { .. })),
+            _ => matches!(outcome, Err(PortError::Backend { .. })),
+        };
+        assert!(as_expected, "{number}: {outcome:?}");
+    }
+    assert_eq!(sqlite.backlog().await.unwrap(), [(Topic::Calls, 10)]);
+    assert_eq!(sqlite.after(0, 100).await.unwrap().len(), 10);
+    let indexed = |conn: &Connection| {
+        let sql = "SELECT COUNT(*) FROM task_words WHERE task_words MATCH 'word'";
+        Ok(conn.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+    };
+    assert_eq!(sqlite.inner.readers.read(indexed).await.unwrap(), 10);
+}
+
+#[tokio::test]
+async fn a_reader_that_panics_is_an_error_and_no_more() {
+    let sqlite = Sqlite::in_memory(Options { readers: 1, ..options() }).unwrap();
+    for _ in 0..3 {
+        let outcome =
+            sqlite.inner.readers.read(|_| -> crate::error::Outcome<()> { panic!("on purpose") });
+        assert!(matches!(outcome.await, Err(PortError::Backend { .. })));
+    }
+    sqlite.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn withdrawn_timers_leave_queue_and_backlog() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let make = Samples::new(4);
+    let timers: Vec<_> = (1..=3).map(|second| make.timer(at(second))).collect();
+    let reply = make.envelope(Topic::Outbound, "k");
+    let outbox = timers.iter().cloned().chain([reply.clone()]).collect();
+    sqlite.commit(Commit { outbox, ..make.commit() }).await.unwrap();
+    assert_eq!(sqlite.backlog().await.unwrap(), [(Topic::Outbound, 1), (Topic::Timers, 3)]);
+    assert_eq!(sqlite.next_due().await.unwrap(), Some(at(1)));
+    let withdrawn = vec![timers[0].id.clone(), timers[0].id.clone(), "env-none".into()];
+    sqlite.commit(Commit { withdrawn, ..make.commit() }).await.unwrap();
+    assert_eq!(sqlite.backlog().await.unwrap(), [(Topic::Outbound, 1), (Topic::Timers, 2)]);
+    assert_eq!(sqlite.next_due().await.unwrap(), Some(at(2)));
+    let due = sqlite.due(at(2), 10).await.unwrap();
+    assert_eq!(due.iter().map(|one| &one.envelope).collect::<Vec<_>>(), [&timers[1]]);
+    // Withdrawn and set anew in one commit: it is set.
+    let again = vec![timers[1].clone()];
+    let commit = Commit { withdrawn: vec![timers[1].id.clone()], outbox: again, ..make.commit() };
+    sqlite.commit(commit).await.unwrap();
+    assert_eq!(sqlite.due(at(9), 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_backlog_is_counted_again_after_a_restart() {
+    let (_directory, path) = directory();
+    let make = Samples::new(5);
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    let envelopes =
+        [make.timer(at(1)), make.envelope(Topic::Calls, "a"), make.envelope(Topic::Calls, "b")];
+    sqlite.publish(&envelopes).await.unwrap();
+    let before = sqlite.backlog().await.unwrap();
+    assert_eq!(before, [(Topic::Calls, 2), (Topic::Timers, 1)]);
+    drop(sqlite);
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    assert_eq!(sqlite.backlog().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn more_than_a_thousand_messages_of_one_instant_keep_their_order() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let make = Samples::new(6);
+    let conversation = make.conversation();
+    let mut expected = Vec::new();
+    for _ in 0..5 {
+        let messages: Vec<MessageWrite> = (0..500)
+            .map(|_| MessageWrite { message: make.message(&conversation, "x"), expected: None })
+            .collect();
+        expected.extend(messages.iter().map(|write| write.message.id.clone()));
+        sqlite.commit(Commit { messages, ..make.commit() }).await.unwrap();
+    }
+    let (mut found, mut cursor) = (Vec::new(), None);
+    for _ in 0..3 {
+        let page = Page { limit: 1_000, cursor };
+        let part = sqlite.list_messages(&MessageFilter::default(), &page).await.unwrap();
+        found.extend(part.items.into_iter().map(|message| message.id));
+        cursor = part.next;
+    }
+    assert_eq!(found, expected);
+    assert_eq!(cursor, None);
+}
+
+#[tokio::test]
+async fn a_text_written_and_changed_in_one_group_is_found_as_it_is() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let make = Samples::new(7);
+    let mut message = make.message(&make.conversation(), "the old wording");
+    let first = MessageWrite { message: message.clone(), expected: None };
+    message.content.text = "a new one".into();
+    message.revision = 2;
+    let second = MessageWrite { message: message.clone(), expected: Some(1) };
+    let messages = vec![first, second];
+    sqlite.commit(Commit { messages, ..make.commit() }).await.unwrap();
+    let page = Page { limit: 10, cursor: None };
+    for (q, expected) in [("old", vec![]), ("new", vec![message])] {
+        let filter = MessageFilter { q: Some(q.into()), ..MessageFilter::default() };
+        assert_eq!(sqlite.list_messages(&filter, &page).await.unwrap().items, expected, "{q}");
+    }
+}
+
+#[tokio::test]
+async fn documents_have_a_largest_size() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let make = Samples::new(8);
+    let mut begun = make.begin();
+    begun.task.vars.insert("long".into(), "x".repeat(1024 * 1024).into());
+    let tasks = vec![ports_contract::sample::create(&begun.task)];
+    let refused = sqlite.commit(Commit { tasks, ..make.commit() }).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!("task {} is larger than 1048576 bytes; make it smaller", begun.task.id)
+    );
+    let conversation = begun.conversation.contact.name.insert("x".repeat(1024 * 1024));
+    assert_eq!(conversation.len(), 1024 * 1024);
+    let commit = Commit { conversation: Some(begun.conversation), ..make.commit() };
+    let refused = sqlite.commit(commit).await;
+    assert!(matches!(refused, Err(PortError::TooLarge { limit: 1_048_576, .. })));
+}
+
+#[tokio::test]
+async fn a_column_may_be_called_like_the_key_of_a_row() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let table = |columns: &[&str]| {
+        let fields: Vec<_> = columns
+            .iter()
+            .map(|name| serde_json::json!({"name": name, "type": "STRING", "mode": "NULLABLE"}))
+            .collect();
+        let document = serde_json::json!({
+            "tableReference": {"tableId": "odd"}, "schema": {"fields": fields}
+        });
+        schema::Table::parse(&document).unwrap()
+    };
+    let odd = table(&["_rowid_", "RowID"]);
+    sqlite.ensure(&odd).await.unwrap();
+    let values = serde_json::json!({
+        "_rowid_": "a", "RowID": "b",
+        "event_id": "e", "sequence": 1, "landed_at": "2026-11-22T00:00:00Z",
+    });
+    let with_meta = schema::with_meta(odd.clone());
+    let row = schema::convert(&with_meta, values.as_object().unwrap()).unwrap();
+    assert_eq!(sqlite.append(&odd, &[row]).await.unwrap(), []);
+    for current in [false, true] {
+        let page = Page { limit: 10, cursor: None };
+        let rows = sqlite.rows(&odd, current, &page).await.unwrap();
+        assert_eq!(rows.items[0]["RowID"], "b");
+    }
+    let refused = sqlite.ensure(&table(&["_rowid_", "rowid", "oid"])).await;
+    assert!(matches!(refused, Err(PortError::Invalid { .. })));
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_errors() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    sqlite.put_secret("hook", &Secret::new("s3cret")).await.unwrap();
+    let damage = |group: &mut Group<'_>| {
+        let sql = "INSERT INTO config (kind, id, document) VALUES ('key', 'k', '{\"s3cret\"')";
+        group.conn.execute(sql, [])?;
+        Ok(())
+    };
+    sqlite.inner.writer.write(damage).await.unwrap();
+    let error = ports::ConfigStore::key(&sqlite, "k").await.unwrap_err();
+    assert_eq!(
+        format!("{error}"),
+        "the backend failed: a stored key does not read back at line 1 column 9"
+    );
+}
+
+#[tokio::test]
+async fn a_timer_after_all_others_does_not_hide_what_comes_due() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let make = Samples::new(9);
+    let past = make.timer(at(0) - TimeDelta::seconds(1));
+    sqlite.publish(&[past.clone(), make.timer(at(60))]).await.unwrap();
+    assert_eq!(sqlite.next_due().await.unwrap(), Some(at(60)), "the past one is on its way");
+    let due = sqlite.due(at(0), 10).await.unwrap();
+    assert_eq!(due.iter().map(|one| &one.envelope).collect::<Vec<_>>(), [&past]);
+}
