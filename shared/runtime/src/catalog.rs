@@ -1,0 +1,132 @@
+//! The live flows and the connections, read seldom and looked at for every message.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use channels::Connection;
+use chrono::{DateTime, Utc};
+use engine::routing::EntryPoint;
+use ports::{FlowVersion, PortResult};
+use tokio::sync::{Mutex, RwLock};
+
+use crate::app::App;
+use crate::outcome::HandleError;
+
+/// Most versions kept; a version never changes, so old ones only cost memory.
+const VERSIONS_KEPT: usize = 1_000;
+
+/// One consistent look at the live flows and the connections.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    flows: Vec<Arc<FlowVersion>>,
+    connections: HashMap<String, Arc<Connection>>,
+}
+
+impl Catalog {
+    /// Every trigger of every live flow, by flow id and place.
+    pub fn entries(&self) -> Vec<EntryPoint<'_>> {
+        self.flows
+            .iter()
+            .flat_map(|version| {
+                let flow = &version.document;
+                flow.triggers.iter().enumerate().map(|(index, trigger)| EntryPoint {
+                    flow: &flow.id,
+                    index,
+                    trigger,
+                })
+            })
+            .collect()
+    }
+
+    /// The live version of a flow.
+    pub fn live(&self, flow: &str) -> Option<&Arc<FlowVersion>> {
+        self.flows.iter().find(|version| version.document.id == flow)
+    }
+
+    /// Every live flow, by id.
+    pub fn flows(&self) -> &[Arc<FlowVersion>] {
+        &self.flows
+    }
+
+    /// A connection.
+    pub fn connection(&self, id: &str) -> Option<&Arc<Connection>> {
+        self.connections.get(id)
+    }
+}
+
+/// Keeps the catalog for a short while, and versions for long.
+#[derive(Debug, Default)]
+pub struct CatalogCache {
+    current: RwLock<Option<(DateTime<Utc>, Arc<Catalog>)>>,
+    /// One load at a time: a crowd of messages after a publish reads the store once.
+    loading: Mutex<()>,
+    versions: RwLock<HashMap<(String, u32), Arc<FlowVersion>>>,
+}
+
+impl App {
+    /// The catalog, at most `catalog_ttl` old.
+    pub async fn catalog(&self) -> PortResult<Arc<Catalog>> {
+        if let Some(catalog) = self.fresh_catalog().await {
+            return Ok(catalog);
+        }
+        let _guard = self.catalog.loading.lock().await;
+        if let Some(catalog) = self.fresh_catalog().await {
+            return Ok(catalog);
+        }
+        let mut flows = Vec::new();
+        for (flow, version) in self.store().live().await? {
+            if let Some(version) = self.version(&flow, version).await? {
+                flows.push(version);
+            }
+        }
+        let connections = self.store().connections().await?;
+        let connections =
+            connections.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect();
+        let catalog = Arc::new(Catalog { flows, connections });
+        *self.catalog.current.write().await = Some((self.now(), catalog.clone()));
+        Ok(catalog)
+    }
+
+    async fn fresh_catalog(&self) -> Option<Arc<Catalog>> {
+        let current = self.catalog.current.read().await;
+        let (read_at, catalog) = current.as_ref()?;
+        let age = self.now().signed_duration_since(*read_at);
+        let fresh = age >= chrono::TimeDelta::zero()
+            && age.to_std().is_ok_and(|age| age < self.limits().catalog_ttl);
+        fresh.then(|| catalog.clone())
+    }
+
+    /// The next look at the catalog reads the store.
+    pub async fn forget_catalog(&self) {
+        *self.catalog.current.write().await = None;
+    }
+
+    /// One published version of a flow; it never changes, so it is kept.
+    pub async fn version(
+        &self,
+        flow: &str,
+        version: u32,
+    ) -> PortResult<Option<Arc<FlowVersion>>> {
+        let key = (flow.to_owned(), version);
+        if let Some(found) = self.catalog.versions.read().await.get(&key) {
+            return Ok(Some(found.clone()));
+        }
+        let Some(found) = self.store().version(flow, version).await? else { return Ok(None) };
+        let found = Arc::new(found);
+        let mut versions = self.catalog.versions.write().await;
+        if versions.len() >= VERSIONS_KEPT {
+            versions.clear();
+        }
+        versions.insert(key, found.clone());
+        Ok(Some(found))
+    }
+
+    /// A connection, or an error that names it.
+    pub async fn connection(&self, id: &str) -> Result<Arc<Connection>, HandleError> {
+        self.catalog()
+            .await?
+            .connection(id)
+            .cloned()
+            .ok_or_else(|| HandleError::NotFound(format!("connection `{id}`")))
+    }
+}

@@ -1,0 +1,63 @@
+//! The timekeeper: due timers become events; the sweeper publishes what a crash left.
+
+use engine::{EventBody, EventId};
+use ports::Envelope;
+
+use crate::app::App;
+use crate::jobs::{TimerJob, What, for_conversation, open};
+use crate::outcome::{HandleError, Outcome};
+use crate::schedules;
+
+/// Most envelopes one sweep publishes; the next sweep takes the rest.
+const SWEEP_MAX: usize = 500;
+
+/// A timer's time has come.
+pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
+    match fire(app, envelope).await {
+        Ok(()) => Outcome::Done,
+        Err(error) => error.into_outcome(attempt, &envelope.id),
+    }
+}
+
+async fn fire(app: &App, envelope: &Envelope) -> Result<(), HandleError> {
+    match open(envelope)? {
+        TimerJob::Task { task, thread, name, entered } => {
+            // The envelope's id names the one setting of the timer: firing twice is firing once.
+            let id = EventId::of("timer", &envelope.id);
+            let what = What::Task { task, event: EventBody::Timer { name, entered } };
+            let at = app.now();
+            app.bus().publish(&[for_conversation(id, at, thread, what)?]).await?;
+            Ok(())
+        }
+        TimerJob::Schedule { flow, version, trigger, at } => {
+            schedules::fire(app, &flow, version, trigger, at).await
+        }
+    }
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Envelopes that a crash had left unpublished.
+    pub published: usize,
+    /// Event ids and answers that were old enough to forget.
+    pub forgotten: u64,
+}
+
+/// One bounded sweep; safe to run twice at once.
+pub async fn sweep(app: &App) -> Result<Swept, HandleError> {
+    let now = app.now();
+    let limits = app.limits();
+    let before = |age: std::time::Duration| {
+        chrono::TimeDelta::from_std(age).ok().and_then(|age| now.checked_sub_signed(age)).unwrap_or(now)
+    };
+    let left = app.store().unpublished(before(limits.sweep_after), SWEEP_MAX).await?;
+    if !left.is_empty() {
+        app.bus().publish(&left).await?;
+        let ids: Vec<String> = left.iter().map(|envelope| envelope.id.clone()).collect();
+        app.store().mark_published(&ids).await?;
+        tracing::info!(envelopes = left.len(), "published what a crash had left");
+    }
+    let forgotten = app.store().forget(before(limits.events_kept), now, SWEEP_MAX).await?;
+    Ok(Swept { published: left.len(), forgotten })
+}

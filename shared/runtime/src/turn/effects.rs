@@ -1,0 +1,220 @@
+//! From the engine's effects to messages, envelopes and rows of the same commit.
+
+use engine::{
+    CallRequest, Direction, Effect, EventBody, EventId, Message, MessageState, OperatorAction,
+    Parent, Reached, Sender, Task, TaskId, TimerName,
+};
+use flow::{Contact, Content};
+use ports::Topic;
+use serde_json::{Value, json};
+
+use super::work::Work;
+use crate::jobs::{
+    CallJob, LandingRow, StartJob, Thread, TimerJob, What, for_conversation, seal,
+};
+use crate::outcome::HandleError;
+
+impl Work<'_> {
+    pub(super) async fn effects(
+        &mut self,
+        task: &Task,
+        effects: &[Effect],
+    ) -> Result<(), HandleError> {
+        for effect in effects {
+            match effect {
+                Effect::Send { id, content, by } => {
+                    let sender = match by {
+                        Some(name) => Sender::Operator { name: name.clone() },
+                        None => Sender::Flow,
+                    };
+                    self.say(id.clone(), Some(task.id.clone()), sender, content.clone())?;
+                }
+                Effect::Call(request) => self.call(task, request)?,
+                Effect::SetTimer { name, entered, due } => {
+                    self.set_timer(task, *name, *entered, *due)?;
+                }
+                Effect::CancelTimer { name, entered } => {
+                    let set_at = (*entered).max(1);
+                    self.cancel_timer(&timer_id(&task.id, *name, *entered, set_at));
+                }
+                Effect::StartTask { id, flow, vars, contact, parent } => {
+                    let start = StartJob {
+                        task: id.clone(),
+                        flow: flow.clone(),
+                        vars: vars.clone(),
+                        parent: Some(parent.clone()),
+                        trigger: None,
+                        event: Value::Null,
+                    };
+                    self.start_child(task, start, contact.as_deref())?;
+                }
+                Effect::CancelTask { id } => self.cancel_child(task, id).await?,
+                Effect::TellParent { parent, completed, outcome, result } => {
+                    self.tell_parent(task, parent, *completed, outcome, result).await?;
+                }
+                Effect::Record { id, table, row } => {
+                    let mut row = row.clone();
+                    row.insert("event_id".into(), json!(self.accepted.id));
+                    // Unique within the event even where several tasks record in it.
+                    let sequence = self.records.len() + 1;
+                    row.insert("sequence".into(), json!(sequence));
+                    self.records.push(LandingRow { id: id.0.clone(), table: table.clone(), row });
+                }
+                Effect::Notify { id, connection, to, content } => {
+                    let connection = connection.as_deref().unwrap_or(&task.connection);
+                    self.notify(task, id.clone(), connection, to, content)?;
+                }
+                Effect::Assign { queue, .. } => {
+                    tracing::info!(task = %task.id, queue, "waits for a person");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn thread_of(&self, task: &Task) -> Thread {
+        if task.conversation == self.thread.id {
+            return Thread { contact: task.contact.clone(), ..self.thread.clone() };
+        }
+        // The id is the order key; the stored conversation knows its own key.
+        Thread {
+            id: task.conversation.clone(),
+            connection: task.connection.clone(),
+            key: task.contact.id.clone(),
+            contact: task.contact.clone(),
+        }
+    }
+
+    fn call(&mut self, task: &Task, request: &CallRequest) -> Result<(), HandleError> {
+        let id = request.id.0.clone();
+        let job =
+            CallJob { task: task.id.clone(), thread: self.thread_of(task), request: request.clone() };
+        self.outbox.push(seal(Topic::Calls, id.clone(), id, &job)?);
+        Ok(())
+    }
+
+    fn set_timer(
+        &mut self,
+        task: &Task,
+        name: TimerName,
+        entered: u64,
+        due: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), HandleError> {
+        let job = TimerJob::Task {
+            task: task.id.clone(),
+            thread: self.thread_of(task),
+            name,
+            entered,
+        };
+        let id = timer_id(&task.id, name, entered, task.sequence);
+        let mut envelope = seal(Topic::Timers, id, task.id.0.clone(), &job)?;
+        envelope.due = Some(due);
+        self.outbox.push(envelope);
+        Ok(())
+    }
+
+    /// A timer of this very commit is not set at all; any other is withdrawn.
+    fn cancel_timer(&mut self, id: &str) {
+        let before = self.outbox.len();
+        self.outbox.retain(|envelope| envelope.id != id);
+        if self.outbox.len() == before {
+            self.withdrawn.push(id.to_owned());
+        }
+    }
+
+    fn start_child(
+        &mut self,
+        parent: &Task,
+        start: StartJob,
+        contact: Option<&str>,
+    ) -> Result<(), HandleError> {
+        let thread = match contact {
+            Some(id) if id != parent.contact.id => {
+                let contact = Contact { id: id.to_owned(), name: None, lang: None };
+                Thread::of(&parent.connection, None, contact)
+            }
+            _ => self.thread_of(parent),
+        };
+        let id = EventId::of("start", start.task.as_str());
+        let envelope = for_conversation(id, self.accepted.at, thread, What::Start(start))?;
+        self.outbox.push(envelope);
+        Ok(())
+    }
+
+    async fn cancel_child(&mut self, parent: &Task, child: &TaskId) -> Result<(), HandleError> {
+        // A child that has not begun finds its parent gone when it does.
+        if !self.load(child).await? {
+            return Ok(());
+        }
+        let Some(child) = self.task(child).cloned() else { return Ok(()) };
+        let action = OperatorAction::Cancel { reason: "the task that started it ended".into() };
+        let event = EventBody::Operator { by: parent.id.0.clone(), action };
+        let what = What::Task { task: child.id.clone(), event };
+        let id = EventId::of(parent.id.as_str(), &format!("cancel/{}", child.id));
+        self.outbox.push(for_conversation(id, self.accepted.at, self.thread_of(&child), what)?);
+        Ok(())
+    }
+
+    async fn tell_parent(
+        &mut self,
+        child: &Task,
+        parent: &Parent,
+        completed: bool,
+        outcome: &str,
+        result: &Value,
+    ) -> Result<(), HandleError> {
+        let event = EventBody::ChildEnded {
+            child: child.id.clone(),
+            completed,
+            outcome: outcome.to_owned(),
+            result: result.clone(),
+        };
+        let what = What::Task { task: parent.task.clone(), event };
+        // A child that is retried after it failed ends twice; the parent takes the first.
+        let id = EventId::of(child.id.as_str(), &format!("ended/{}", child.sequence));
+        if !self.load(&parent.task).await? {
+            return Ok(());
+        }
+        let Some(above) = self.task(&parent.task).cloned() else { return Ok(()) };
+        self.outbox.push(for_conversation(id, self.accepted.at, self.thread_of(&above), what)?);
+        Ok(())
+    }
+
+    fn notify(
+        &mut self,
+        task: &Task,
+        id: engine::MessageId,
+        connection: &str,
+        to: &str,
+        content: &Content,
+    ) -> Result<(), HandleError> {
+        let at = self.tick();
+        let contact = Contact { id: to.to_owned(), name: None, lang: None };
+        let thread = Thread::of(connection, None, contact);
+        self.queue_out(Message {
+            id,
+            revision: 1,
+            event: self.accepted.id.clone(),
+            task: Some(task.id.clone()),
+            conversation: thread.id,
+            connection: thread.connection,
+            contact: to.to_owned(),
+            direction: Direction::Out,
+            sender: Sender::Flow,
+            content: content.clone(),
+            external_id: None,
+            rule: None,
+            in_reply_to: None,
+            error: None,
+            state: MessageState::Queued,
+            reached: vec![Reached { state: MessageState::Queued, at }],
+            created_at: at,
+        })
+    }
+}
+
+/// The id of a timer's envelope. The sequence number of the transition that set it makes a
+/// reminder that is set again another envelope.
+fn timer_id(task: &TaskId, name: TimerName, entered: u64, set_at: u64) -> String {
+    format!("timer/{task}/{}/{entered}/{set_at}", name.as_str())
+}

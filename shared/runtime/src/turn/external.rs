@@ -1,0 +1,157 @@
+//! Events from outside that name no conversation: to whatever waits for them, and to triggers.
+
+use engine::{EventBody, EventId, TaskId, Vars};
+use flow::template::{self, Scope};
+use flow::{Contact, Trigger};
+use ports::{Envelope, Failure, FailureKind, FailureState, Topic};
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::jobs::{
+    Accepted, AcceptedBody, ExternalEvent, StartJob, Thread, What, for_conversation, seal,
+};
+use crate::outcome::HandleError;
+
+/// Most tasks that one event may wake.
+const AWAITING_MAX: usize = 500;
+
+/// Publishes one event per waiting task and per trigger. Ids are derived from the event's, so a
+/// repeated delivery publishes the same ones and they take effect once.
+pub(super) async fn fan_out(
+    app: &App,
+    accepted: &Accepted,
+    event: &ExternalEvent,
+) -> Result<(), HandleError> {
+    let mut envelopes = Vec::new();
+    waiting(app, accepted, event, &mut envelopes).await?;
+    triggered(app, accepted, event, &mut envelopes).await?;
+    if envelopes.is_empty() {
+        return keep(app, accepted, event).await;
+    }
+    app.bus().publish(&envelopes).await?;
+    Ok(())
+}
+
+async fn waiting(
+    app: &App,
+    accepted: &Accepted,
+    event: &ExternalEvent,
+    envelopes: &mut Vec<Envelope>,
+) -> Result<(), HandleError> {
+    let Some(subject) = &event.subject else { return Ok(()) };
+    let found = app.store().awaiting(&event.kind, subject, AWAITING_MAX).await?;
+    let ids: Vec<TaskId> = found.into_iter().map(|(task, _)| task).collect();
+    for task in app.store().tasks(&ids).await? {
+        let thread = Thread {
+            id: task.conversation.clone(),
+            connection: task.connection.clone(),
+            key: task.contact.id.clone(),
+            contact: task.contact.clone(),
+        };
+        let body = EventBody::External {
+            event_type: event.kind.clone(),
+            key: subject.clone(),
+            data: event.data.clone(),
+        };
+        let what = What::Task { task: task.id.clone(), event: body };
+        let id = EventId::of(accepted.id.as_str(), task.id.as_str());
+        envelopes.push(for_conversation(id, accepted.at, thread, what)?);
+    }
+    Ok(())
+}
+
+async fn triggered(
+    app: &App,
+    accepted: &Accepted,
+    event: &ExternalEvent,
+    envelopes: &mut Vec<Envelope>,
+) -> Result<(), HandleError> {
+    let catalog = app.catalog().await?;
+    for entry in catalog.entries() {
+        let Trigger::Event { kind, contact, .. } = entry.trigger else { continue };
+        if *kind != event.kind {
+            continue;
+        }
+        let part = format!("{}/{}", entry.flow, entry.index);
+        let id = EventId::of(accepted.id.as_str(), &part);
+        let value = as_value(accepted, event);
+        let contact = contact_of(contact.as_deref(), event, &value, accepted)
+            .unwrap_or_else(|| Contact { id: id.0.clone(), name: None, lang: None });
+        let thread = Thread::of(&event.connection, None, contact);
+        let start = StartJob {
+            task: TaskId::derive(accepted.at, &id, "start"),
+            flow: entry.flow.to_owned(),
+            vars: Vars::new(),
+            parent: None,
+            trigger: Some(entry.index),
+            event: value,
+        };
+        envelopes.push(for_conversation(id, accepted.at, thread, What::Start(start))?);
+    }
+    Ok(())
+}
+
+/// The event as templates see it.
+fn as_value(accepted: &Accepted, event: &ExternalEvent) -> Value {
+    json!({
+        "id": accepted.id, "type": event.kind, "source": event.source, "subject": event.subject,
+        "time": event.time.unwrap_or(accepted.at), "data": event.data,
+    })
+}
+
+/// Whom the new task talks with: as the trigger says, else as the event says.
+fn contact_of(
+    template: Option<&str>,
+    event: &ExternalEvent,
+    value: &Value,
+    accepted: &Accepted,
+) -> Option<Contact> {
+    let Some(template) = template else {
+        let told = event.data.pointer("/contact").cloned();
+        let told = told.and_then(|contact| serde_json::from_value::<Contact>(contact).ok());
+        return event.contact.clone().or(told);
+    };
+    let (empty, mut extra) = (Map::new(), Map::new());
+    extra.insert("event".into(), value.clone());
+    let scope = Scope {
+        vars: &empty,
+        input: None,
+        contact: &Value::Null,
+        task: &Value::Null,
+        extra: &extra,
+        now: accepted.at,
+        zone: chrono_tz::UTC,
+    };
+    let id = template::render(template, &scope).ok()?;
+    let id = id.trim();
+    (!id.is_empty() && id.len() <= channels::inbound::ID_BYTES_MAX)
+        .then(|| Contact { id: id.to_owned(), name: None, lang: None })
+}
+
+/// Nothing waits for it: it is kept where people see it, and can be tried again.
+async fn keep(app: &App, accepted: &Accepted, event: &ExternalEvent) -> Result<(), HandleError> {
+    let key = format!("external/{}", event.kind);
+    let again = Accepted {
+        id: accepted.id.clone(),
+        at: accepted.at,
+        body: AcceptedBody::External(event.clone()),
+    };
+    let failure = Failure {
+        id: format!("fail_{}", accepted.id),
+        kind: FailureKind::Event,
+        reason: format!(
+            "no task waits for `{}` with key `{}`, and no trigger names it",
+            event.kind,
+            event.subject.as_deref().unwrap_or_default()
+        ),
+        at: app.now(),
+        attempts: 1,
+        state: FailureState::Open,
+        task: None,
+        conversation: None,
+        envelope: Some(seal(Topic::Events, accepted.id.0.clone(), key, &again)?),
+        settled: None,
+    };
+    app.store().put_failure(&failure).await?;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The controller's work: one accepted event, from routing to one atomic commit.
+//!
+//! ```text
+//!   Accepted ──► load ──► route ──► advance (one task or several) ──► commit ──► publish
+//!                 ▲                                                     │
+//!                 └──────────── conflict: load again, advance again ────┘
+//! ```
+
+mod commands;
+mod effects;
+mod external;
+mod message;
+mod start;
+mod tasks;
+mod work;
+
+use engine::{Refused, Task};
+use ports::{IdempotentAnswer, PortError};
+
+use crate::app::{App, Change};
+use crate::jobs::{Accepted, AcceptedBody, ForConversation, What};
+use crate::outcome::HandleError;
+use work::Work;
+
+/// What handling an event came to.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// The task it was about, as it stands now.
+    pub task: Option<Task>,
+    /// Why the task did not take it. Nothing changed then, or only the message that says so.
+    pub refused: Option<Refused>,
+    /// The event had had its effect before.
+    pub duplicate: bool,
+}
+
+/// Makes the answer to keep for an idempotency key from the task as it will be committed.
+pub type AnswerOf<'a> = &'a (dyn Fn(&Task) -> IdempotentAnswer + Send + Sync);
+
+/// Handles one accepted event to its commit.
+pub async fn handle(app: &App, accepted: &Accepted) -> Result<Handled, HandleError> {
+    match &accepted.body {
+        AcceptedBody::Conversation(event) => run(app, accepted, event, None).await,
+        AcceptedBody::External(event) => {
+            external::fan_out(app, accepted, event).await?;
+            Ok(Handled::default())
+        }
+    }
+}
+
+/// Handles an event of one conversation, keeping an answer in the same commit where asked to.
+pub async fn run(
+    app: &App,
+    accepted: &Accepted,
+    event: &ForConversation,
+    answer: Option<AnswerOf<'_>>,
+) -> Result<Handled, HandleError> {
+    let mut last = None;
+    for _ in 0..app.limits().conflicts_max.max(1) {
+        match attempt(app, accepted, event, answer).await {
+            Err(HandleError::Port(PortError::Conflict { what })) => {
+                tracing::debug!(event = %accepted.id, what, "somebody else committed first");
+                last = Some(PortError::Conflict { what });
+            }
+            Err(HandleError::Port(PortError::Duplicate { .. })) => {
+                return Ok(Handled { duplicate: true, ..Handled::default() });
+            }
+            other => return other,
+        }
+    }
+    let what = "the conversation".to_owned();
+    Err(HandleError::Port(last.unwrap_or(PortError::Conflict { what })))
+}
+
+async fn attempt(
+    app: &App,
+    accepted: &Accepted,
+    event: &ForConversation,
+    answer: Option<AnswerOf<'_>>,
+) -> Result<Handled, HandleError> {
+    let named = match &event.what {
+        What::Task { task, .. } | What::Assign { task, .. } => vec![task.clone()],
+        What::Message { names: Some(task), .. } => vec![task.clone()],
+        What::Message { .. } | What::Start(_) => Vec::new(),
+    };
+    let turn = app.store().turn(Some(&accepted.id), &event.thread.id, &named).await?;
+    if turn.seen {
+        return Ok(Handled { duplicate: true, ..Handled::default() });
+    }
+    let mut work = Work::begin(app, accepted, &event.thread, turn).await?;
+    let handled = match &event.what {
+        What::Message { .. } => work.message(&event.what).await?,
+        What::Task { task, event } => work.task_event(task, event.clone()).await?,
+        What::Start(start) => work.start_job(start).await?,
+        What::Assign { message, task } => work.assign_message(message, task).await?,
+    };
+    let change = Change {
+        conversation: event.thread.id.clone(),
+        tasks: work.changed_tasks(),
+    };
+    let Some(commit) = work.into_commit(answer, handled.task.as_ref())? else {
+        return Ok(handled);
+    };
+    let receipt = app.store().commit(commit).await?;
+    app.changed(change);
+    if !receipt.unpublished.is_empty() {
+        publish(app, &receipt.unpublished).await;
+    }
+    Ok(handled)
+}
+
+/// Publishes what a commit left to publish. Where that fails the sweeper does it later, so the
+/// event has had its effect all the same.
+pub(crate) async fn publish(app: &App, envelopes: &[ports::Envelope]) {
+    if let Err(error) = app.bus().publish(envelopes).await {
+        tracing::warn!(%error, "publishing after the commit failed; the sweeper will do it");
+        return;
+    }
+    let ids: Vec<String> = envelopes.iter().map(|envelope| envelope.id.clone()).collect();
+    if let Err(error) = app.store().mark_published(&ids).await {
+        tracing::warn!(%error, "published, but not noted; the sweeper publishes once more");
+    }
+}

@@ -1,0 +1,171 @@
+//! Starting tasks: by a message, a trigger, a parent, an API call, the clock.
+
+use engine::routing::{OPEN_TASKS_MAX, QueuedStart};
+use engine::{Event, EventBody, EventId, NewTask, Refused, TaskId, Vars};
+use flow::template::{self, Scope};
+use flow::{Flow, Trigger};
+use serde_json::{Map, Value};
+
+use super::Handled;
+use super::work::Work;
+use crate::jobs::StartJob;
+use crate::outcome::HandleError;
+
+impl Work<'_> {
+    /// A task that something other than a message starts.
+    pub(super) async fn start_job(&mut self, start: &StartJob) -> Result<Handled, HandleError> {
+        let id = start.task.clone();
+        if let Some(parent) = &start.parent
+            && parent.waits
+            && !self.load(&parent.task).await?
+        {
+            return Ok(Handled::default());
+        }
+        let begun = self.begin_task(start, Value::Null, false).await?;
+        let refused = match begun {
+            Ok(()) => None,
+            Err(reason) => {
+                self.not_started(start, &reason).await?;
+                Some(Refused::Invalid(reason))
+            }
+        };
+        self.follow_up().await?;
+        Ok(Handled { task: self.task(&id).cloned(), refused, duplicate: false })
+    }
+
+    /// A child that cannot start has ended as failed, as far as its parent can tell.
+    async fn not_started(&mut self, start: &StartJob, reason: &str) -> Result<(), HandleError> {
+        let Some(parent) = start.parent.as_ref().filter(|parent| parent.waits) else {
+            return Ok(());
+        };
+        let event = EventBody::ChildEnded {
+            child: start.task.clone(),
+            completed: false,
+            outcome: "failed".into(),
+            result: serde_json::json!({ "reason": reason }),
+        };
+        let Some(above) = self.task(&parent.task).cloned() else { return Ok(()) };
+        let what = crate::jobs::What::Task { task: parent.task.clone(), event };
+        let id = EventId::of(start.task.as_str(), "not-started");
+        let thread = crate::jobs::Thread {
+            id: above.conversation.clone(),
+            connection: above.connection.clone(),
+            key: above.contact.id.clone(),
+            contact: above.contact,
+        };
+        let envelope = crate::jobs::for_conversation(id, self.accepted.at, thread, what)?;
+        self.outbox.push(envelope);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Makes and starts a task on the live version. The inner error says, for people, why not.
+    pub(super) async fn begin_task(
+        &mut self,
+        start: &StartJob,
+        input: Value,
+        take_focus: bool,
+    ) -> Result<Result<(), String>, HandleError> {
+        let Some(version) = self.catalog.live(&start.flow).cloned() else {
+            return Ok(Err(format!("no version of flow `{}` is published", start.flow)));
+        };
+        if self.conversation.open.len() >= OPEN_TASKS_MAX {
+            return Ok(Err(format!(
+                "the conversation has {OPEN_TASKS_MAX} open tasks; finish or cancel one first"
+            )));
+        }
+        let flow = &version.document;
+        let entry = start.trigger.and_then(|index| {
+            let trigger = flow.triggers.get(index)?;
+            Some(engine::routing::EntryPoint { flow: &flow.id, index, trigger })
+        });
+        let made = NewTask {
+            id: start.task.clone(),
+            version: version.version,
+            contact: self.conversation.contact.clone(),
+            conversation: self.conversation.id.clone(),
+            connection: self.conversation.connection.clone(),
+            lang: self.conversation.contact.lang.clone(),
+            parent: start.parent.clone(),
+            trigger: entry.as_ref().map(engine::routing::EntryPoint::group),
+            at: self.accepted.at,
+        }
+        .make(flow);
+        let mut vars = start.vars.clone();
+        if let Some(entry) = &entry {
+            match self.trigger_vars(flow, entry.trigger, &input, &start.event) {
+                Ok(more) => vars.extend(more),
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        self.adopt(made);
+        let event = Event {
+            id: EventId::of(self.accepted.id.as_str(), &format!("begin/{}", start.task)),
+            at: self.accepted.at,
+            body: EventBody::Started { vars, input },
+        };
+        match self.apply(&start.task, &event, take_focus).await? {
+            Ok(()) => Ok(Ok(())),
+            Err(refused) => {
+                self.tasks.remove(&start.task);
+                Ok(Err(refused.to_string()))
+            }
+        }
+    }
+
+    /// The variables a trigger sets, from the message or event that set it off.
+    fn trigger_vars(
+        &self,
+        flow: &Flow,
+        trigger: &Trigger,
+        input: &Value,
+        event: &Value,
+    ) -> Result<Vars, String> {
+        let mut values = Vars::new();
+        if trigger.vars().is_empty() {
+            return Ok(values);
+        }
+        let contact = serde_json::to_value(&self.conversation.contact).unwrap_or_default();
+        let mut extra = Map::new();
+        extra.insert("event".into(), event.clone());
+        let defaults: Vars =
+            flow.vars.iter().map(|(name, var)| (name.clone(), var.default.clone())).collect();
+        let scope = Scope {
+            vars: &defaults,
+            input: Some(input),
+            contact: &contact,
+            task: &Value::Null,
+            extra: &extra,
+            now: self.accepted.at,
+            zone: flow::schedule::zone(flow.zone.as_deref()).unwrap_or(chrono_tz::UTC),
+        };
+        for (name, value) in trigger.vars() {
+            let value = template::evaluate_json(value, &scope)
+                .map_err(|error| format!("the trigger's `vars.{name}`: {error}"))?;
+            values.insert(name.clone(), value);
+        }
+        Ok(values)
+    }
+
+    /// The next flow of the queue, now that the conversation is free.
+    pub(super) async fn start_queued(&mut self, queued: &QueuedStart) -> Result<(), HandleError> {
+        let found = self.app.store().messages(std::slice::from_ref(&queued.message)).await?;
+        let Some(mut message) = found.into_iter().next() else { return Ok(()) };
+        let stored = message.revision;
+        let part = self.part("queued");
+        let start = StartJob {
+            task: TaskId::derive(self.accepted.at, &self.accepted.id, &part),
+            flow: queued.flow.clone(),
+            vars: Vars::new(),
+            parent: None,
+            trigger: Some(queued.trigger),
+            event: Value::Null,
+        };
+        let input = Value::String(message.content.text.clone());
+        self.answering = Some(message.id.clone());
+        let begun = self.begin_task(&start, input, true).await?;
+        self.settle(&mut message, begun.is_ok().then_some(&start.task), begun.err());
+        self.push_message(message, Some(stored));
+        Ok(())
+    }
+}
