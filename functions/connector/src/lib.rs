@@ -1,0 +1,14 @@
+//! The connector: makes the HTTP calls of `call` steps and brings their answers back.
+//!
+//! It reaches no internal address unless the call's connection allows the host by name.
+
+use ports::{Envelope, Topic};
+use runtime::{App, Outcome};
+
+/// The topic whose envelopes it gets.
+pub const TOPIC: Topic = Topic::Calls;
+
+/// Handles one envelope; `attempt` counts from 0. Safe to call twice with the same one.
+pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
+    runtime::call::handle(app, envelope, attempt).await
+}

@@ -1,0 +1,250 @@
+//! The gateway: webhooks, events and the API.
+//!
+//! It verifies and normalises what comes in, and answers 2xx once the event is stored durably.
+//! Every route of the API asks one place for a permission by name ([`input::Access`]).
+
+pub mod conversations;
+pub mod events;
+pub mod failures;
+pub mod flows;
+pub mod input;
+pub mod paging;
+pub mod problem;
+pub mod settings;
+pub mod stream;
+pub mod tasks;
+pub mod views;
+pub mod webhooks;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use ports::Deliveries;
+use runtime::App;
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use problem::Problem;
+
+/// Requests handled at the same time; more are answered 503 with `Retry-After`.
+const REQUESTS_MAX: usize = 1_024;
+/// Streams open at the same time.
+const STREAMS_MAX: usize = 2_000;
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Counts for `/metrics`.
+#[derive(Debug, Default)]
+pub struct Counts {
+    requests: AtomicU64,
+    refused: AtomicU64,
+    overloaded: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn unauthorised(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct Gateway {
+    /// The system.
+    pub app: App,
+    /// Where the bus is polled, for its backlog.
+    pub backlog: Option<Arc<dyn Deliveries>>,
+    /// Turns true when the server stops; streams end then.
+    pub stop: watch::Receiver<bool>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) watchers: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// Puts the gateway's state together.
+    pub fn new(
+        app: App,
+        backlog: Option<Arc<dyn Deliveries>>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            app,
+            backlog,
+            stop,
+            counts: Arc::default(),
+            watchers: Arc::new(Semaphore::new(STREAMS_MAX)),
+            requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        }
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Chatflow",
+        description = "Many people, many automated tasks, at once. Errors are RFC 9457 problem \
+                       documents; times are RFC 3339 UTC; lists page by `cursor`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Bearer),
+    security(("api_key" = [])),
+)]
+struct ApiDoc;
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_default();
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("api_key", scheme);
+    }
+}
+
+fn api() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::with_openapi(ApiDoc::openapi())
+        .routes(routes!(webhooks::receive))
+        .routes(routes!(events::receive))
+        .routes(routes!(tasks::list, tasks::start))
+        .routes(routes!(tasks::show))
+        .routes(routes!(tasks::messages, tasks::write))
+        .routes(routes!(tasks::history))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(tasks::retry))
+        .routes(routes!(tasks::assign))
+        .routes(routes!(tasks::reply))
+        .routes(routes!(tasks::resolve))
+        .routes(routes!(tasks::migrate))
+        .routes(routes!(stream::task))
+        .routes(routes!(stream::all))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::show))
+        .routes(routes!(conversations::focus))
+        .routes(routes!(conversations::write))
+        .routes(routes!(conversations::messages))
+        .routes(routes!(conversations::assign))
+        .routes(routes!(flows::list))
+        .routes(routes!(flows::show, flows::put))
+        .routes(routes!(flows::check))
+        .routes(routes!(flows::publish))
+        .routes(routes!(flows::rollback))
+        .routes(routes!(flows::versions))
+        .routes(routes!(flows::version))
+        .routes(routes!(flows::test))
+        .routes(routes!(flows::simulate))
+        .routes(routes!(flows::schema))
+        .routes(routes!(failures::list))
+        .routes(routes!(failures::retry))
+        .routes(routes!(failures::discard))
+        .routes(routes!(settings::connections))
+        .routes(routes!(settings::connection, settings::put_connection))
+        .routes(routes!(settings::queues))
+        .routes(routes!(settings::put_queue))
+        .routes(routes!(settings::secrets))
+        .routes(routes!(settings::put_secret))
+        .routes(routes!(settings::list_keys, settings::create_key))
+        .routes(routes!(settings::revoke_key))
+        .routes(routes!(settings::tables))
+        .routes(routes!(settings::table, settings::put_table))
+        .routes(routes!(settings::plan_table))
+        .routes(routes!(settings::rows))
+        .routes(routes!(settings::quarantine))
+        .routes(routes!(settings::replay))
+        .routes(routes!(settings::overview))
+}
+
+/// The OpenAPI 3.1 document, generated from the handlers.
+pub fn openapi() -> Document {
+    api().split_for_parts().1
+}
+
+/// Everything the gateway serves.
+pub fn router(gateway: Gateway) -> Router {
+    let (api, document) = api().split_for_parts();
+    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
+    api.route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(gateway.clone())
+        .merge(docs)
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    HeaderName::from_static("x-content-type-options"),
+                    HeaderValue::from_static("nosniff"),
+                ))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    HeaderName::from_static("cache-control"),
+                    HeaderValue::from_static("no-store"),
+                ))
+                .layer(middleware::map_response(problem::unify))
+                .layer(middleware::from_fn_with_state(gateway, bounded))
+                .layer(CatchPanicLayer::custom(|_| panicked())),
+        )
+}
+
+fn panicked() -> Response {
+    tracing::error!("a handler panicked");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// Keeps the number and the length of requests bounded.
+async fn bounded(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    gateway.counts.requests.fetch_add(1, Ordering::Relaxed);
+    let Ok(_permit) = gateway.requests.clone().try_acquire_owned() else {
+        gateway.counts.overloaded.fetch_add(1, Ordering::Relaxed);
+        return busy("too many requests at once");
+    };
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => busy("the request took too long"),
+    }
+}
+
+fn busy(what: &str) -> Response {
+    let mut problem =
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again in a second"));
+    problem.retry_after_seconds = Some(1);
+    problem.into_response()
+}
+
+async fn ready(State(gateway): State<Gateway>) -> Result<&'static str, Problem> {
+    runtime::receive::ready(&gateway.app).await?;
+    Ok("ready\n")
+}
+
+/// Prometheus text.
+async fn metrics(State(gateway): State<Gateway>) -> Result<String, Problem> {
+    let mut text = String::new();
+    let mut line = |name: &str, labels: &str, value: u64| {
+        text.push_str(&format!("chatflow_{name}{labels} {value}\n"));
+    };
+    let counts = &gateway.counts;
+    line("requests_total", "", counts.requests.load(Ordering::Relaxed));
+    line("webhooks_refused_total", "", counts.refused.load(Ordering::Relaxed));
+    line("requests_shed_total", "", counts.overloaded.load(Ordering::Relaxed));
+    if let Some(deliveries) = &gateway.backlog {
+        for (topic, count) in deliveries.backlog().await? {
+            line("backlog", &format!("{{topic=\"{}\"}}", topic.name()), count);
+        }
+    }
+    for (flow, status, count) in gateway.app.store().task_counts().await? {
+        line("tasks", &format!("{{flow=\"{flow}\",status=\"{status}\"}}"), count);
+    }
+    Ok(text)
+}

@@ -1,0 +1,14 @@
+//! The landing: checks rows against their schemas and appends them to the warehouse.
+//!
+//! Rows that do not fit are kept in quarantine with the reason.
+
+use ports::{Envelope, Topic};
+use runtime::{App, Outcome};
+
+/// The topic whose envelopes it gets.
+pub const TOPIC: Topic = Topic::Landing;
+
+/// Handles one envelope; `attempt` counts from 0. Safe to call twice with the same one.
+pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
+    runtime::land::handle(app, envelope, attempt).await
+}

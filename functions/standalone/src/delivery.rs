@@ -1,0 +1,319 @@
+//! The in-process delivery loop: what Pub/Sub push does in the cloud.
+//!
+//! Envelopes of one topic and key are handled one after the other, in the order they were
+//! published; keys do not wait for each other. An envelope is acknowledged after it was handled,
+//! so a crash delivers it again.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use ports::{Clock, Deliveries, Delivery, Envelope, Topic};
+use runtime::jobs::{DeadLetter, seal};
+use runtime::outcome::backoff;
+use runtime::{App, Outcome};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Envelopes fetched at a time.
+const FETCH: usize = 1_000;
+/// Envelopes held in memory; beyond them nothing more is fetched.
+const HELD_MAX: usize = 10_000;
+/// Attempts before an envelope becomes a failure; with the waits between them about half an hour.
+const ATTEMPTS_MAX: u32 = 40;
+/// Acknowledgements written at a time.
+const ACKS: usize = 512;
+/// How often the loop looks by itself, should a wake-up be lost.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the handlers under way may take to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(4);
+
+type Key = (Topic, String);
+
+#[derive(Default)]
+struct Queues {
+    by_key: HashMap<Key, VecDeque<Delivery>>,
+    /// Positions of timers under way: they are found again until they are acknowledged.
+    timers: HashSet<i64>,
+    held: usize,
+}
+
+/// An acknowledgement, with what is published instead of what was given up.
+type Ack = (i64, Option<Envelope>);
+
+/// Delivers what is published, until the server stops.
+pub struct DeliveryLoop {
+    app: App,
+    deliveries: Arc<dyn Deliveries>,
+    clock: Arc<dyn Clock>,
+    queues: Mutex<Queues>,
+    permits: HashMap<Topic, Semaphore>,
+    acks: mpsc::Sender<Ack>,
+    freed: Notify,
+    stop: watch::Receiver<bool>,
+}
+
+/// Handlers of a topic that run at the same time.
+fn parallel(topic: Topic) -> usize {
+    match topic {
+        Topic::Events | Topic::Outbound | Topic::Calls => 64,
+        Topic::Landing | Topic::Timers => 32,
+        Topic::Failures => 4,
+    }
+}
+
+/// Runs the loop to its end: when the server stops and the handlers under way are done.
+pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receiver<bool>) {
+    let (acks, written) = mpsc::channel(ACKS * 4);
+    let writer = tokio::spawn(write_acks(deliveries.clone(), written));
+    let permits =
+        Topic::ALL.into_iter().map(|topic| (topic, Semaphore::new(parallel(topic)))).collect();
+    let clock = app.clock().clone();
+    let this = Arc::new(DeliveryLoop {
+        app,
+        deliveries,
+        clock,
+        queues: Mutex::default(),
+        permits,
+        acks,
+        freed: Notify::new(),
+        stop,
+    });
+    let mut workers = JoinSet::new();
+    this.clone().fetch(&mut workers).await;
+    let drained = tokio::time::timeout(DRAIN, async {
+        while workers.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        tracing::warn!("some handlers did not end in time; their envelopes come again");
+        workers.shutdown().await;
+    }
+    drop(workers);
+    drop(this);
+    let _ = writer.await;
+}
+
+async fn write_acks(deliveries: Arc<dyn Deliveries>, mut acks: mpsc::Receiver<Ack>) {
+    let mut batch: Vec<Ack> = Vec::with_capacity(ACKS);
+    while acks.recv_many(&mut batch, ACKS).await > 0 {
+        let positions: Vec<i64> = batch.iter().map(|(position, _)| *position).collect();
+        let instead: Vec<Envelope> = batch.drain(..).filter_map(|(_, instead)| instead).collect();
+        let mut attempt = 0;
+        while let Err(error) = deliveries.acknowledge(&positions, &instead).await {
+            // Lost acknowledgements only mean that handled envelopes come again after a restart;
+            // given-up envelopes, though, must reach the failures.
+            tracing::warn!(%error, "acknowledging failed");
+            attempt += 1;
+            if attempt > 10 {
+                break;
+            }
+            let first = Duration::from_millis(50);
+            tokio::time::sleep(backoff("acks", attempt, first, Duration::from_secs(2))).await;
+        }
+    }
+}
+
+impl DeliveryLoop {
+    async fn fetch(self: Arc<Self>, workers: &mut JoinSet<()>) {
+        let mut position = 0;
+        let mut stop = self.stop.clone();
+        while !*stop.borrow() {
+            let mut found = 0;
+            if self.queues().held < HELD_MAX {
+                match self.deliveries.after(position, FETCH).await {
+                    Ok(batch) => {
+                        found += batch.len();
+                        position = batch.last().map_or(position, |last| last.position);
+                        for delivery in batch {
+                            self.clone().enqueue(delivery, workers);
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "fetching envelopes failed"),
+                }
+                found += self.fetch_due(workers).await;
+            }
+            while workers.try_join_next().is_some() {}
+            if found > 0 && self.queues().held < HELD_MAX {
+                continue;
+            }
+            let wait = self.until_next_due().await;
+            tokio::select! {
+                () = self.deliveries.published(wait) => {}
+                () = self.freed.notified() => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    async fn until_next_due(&self) -> Duration {
+        let next = self.deliveries.next_due().await.ok().flatten();
+        let wait = next.and_then(|due| due.signed_duration_since(self.clock.now()).to_std().ok());
+        wait.unwrap_or(LOOK_AGAIN).clamp(Duration::from_millis(1), LOOK_AGAIN)
+    }
+
+    async fn fetch_due(self: &Arc<Self>, workers: &mut JoinSet<()>) -> usize {
+        let due = match self.deliveries.due(self.clock.now(), FETCH).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "fetching timers failed");
+                return 0;
+            }
+        };
+        let mut fresh = 0;
+        for delivery in due {
+            let new = {
+                let mut queues = self.queues();
+                let new = queues.timers.insert(delivery.position);
+                queues.held += usize::from(new);
+                new
+            };
+            if new {
+                fresh += 1;
+                let this = self.clone();
+                workers.spawn(async move {
+                    let position = delivery.position;
+                    this.deliver(delivery).await;
+                    this.release();
+                    this.forget_timer(position).await;
+                    this.freed.notify_one();
+                });
+            }
+        }
+        fresh
+    }
+
+    /// Timers are remembered until their acknowledgement is written, for they are found by time
+    /// and not by position. A while is enough: the writer is seldom a second behind.
+    async fn forget_timer(&self, position: i64) {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(30)) => {}
+            () = stopped(self.stop.clone()) => {}
+        }
+        self.queues().timers.remove(&position);
+    }
+
+    fn enqueue(self: Arc<Self>, delivery: Delivery, workers: &mut JoinSet<()>) {
+        let key = (delivery.envelope.topic, delivery.envelope.key.clone());
+        let mut queues = self.queues();
+        queues.held += 1;
+        if let Some(queue) = queues.by_key.get_mut(&key) {
+            queue.push_back(delivery);
+            return;
+        }
+        queues.by_key.insert(key.clone(), VecDeque::from([delivery]));
+        drop(queues);
+        let this = self.clone();
+        workers.spawn(async move { this.work(key).await });
+    }
+
+    /// Handles the envelopes of one key until none is left.
+    async fn work(&self, key: Key) {
+        loop {
+            let next = {
+                let mut queues = self.queues();
+                let next = queues.by_key.get_mut(&key).and_then(VecDeque::pop_front);
+                if next.is_none() || *self.stop.borrow() {
+                    queues.by_key.remove(&key);
+                    return;
+                }
+                next
+            };
+            let Some(delivery) = next else { return };
+            self.deliver(delivery).await;
+            let held = self.release();
+            if held == HELD_MAX / 2 || held == 0 {
+                self.freed.notify_one();
+            }
+        }
+    }
+
+    /// One envelope less is held; tells how many are left.
+    fn release(&self) -> usize {
+        let mut queues = self.queues();
+        queues.held = queues.held.saturating_sub(1);
+        queues.held
+    }
+
+    /// Handles one envelope until it is done, given up, or the server stops.
+    async fn deliver(&self, delivery: Delivery) {
+        let Delivery { position, mut attempts, envelope, .. } = delivery;
+        loop {
+            let outcome = self.handle(&envelope, attempts).await;
+            attempts = attempts.saturating_add(1);
+            let reason = match outcome {
+                Outcome::Done => {
+                    let _ = self.acks.send((position, None)).await;
+                    return;
+                }
+                Outcome::Retry { after, reason } => {
+                    // Failures have nowhere further to go: they are tried until they are kept.
+                    if attempts < ATTEMPTS_MAX || envelope.topic == Topic::Failures {
+                        tracing::info!(
+                            topic = envelope.topic.name(), id = envelope.id, attempts, reason,
+                            "will try again"
+                        );
+                        if let Err(error) = self.deliveries.tried(position, attempts).await {
+                            tracing::warn!(%error, "the attempt could not be counted");
+                        }
+                        tokio::select! {
+                            () = tokio::time::sleep(after) => continue,
+                            () = stopped(self.stop.clone()) => return,
+                        }
+                    }
+                    reason
+                }
+                Outcome::GiveUp { reason } => reason,
+            };
+            self.give_up(position, &envelope, reason, attempts).await;
+            return;
+        }
+    }
+
+    async fn give_up(&self, position: i64, envelope: &Envelope, reason: String, attempts: u32) {
+        tracing::error!(
+            topic = envelope.topic.name(), id = envelope.id, attempts, reason,
+            "gave up; it is kept as a failure"
+        );
+        let id = format!("dead/{}/{position}", envelope.id);
+        let letter = DeadLetter { envelope: envelope.clone(), reason, attempts };
+        match seal(Topic::Failures, id, envelope.key.clone(), &letter) {
+            Ok(letter) => {
+                let _ = self.acks.send((position, Some(letter))).await;
+            }
+            // Too large to keep twice: it stays where it is and comes again at the next start.
+            Err(error) => tracing::error!(%error, "a given-up envelope could not be kept"),
+        }
+    }
+
+    async fn handle(&self, envelope: &Envelope, attempt: u32) -> Outcome {
+        let Some(permits) = self.permits.get(&envelope.topic) else {
+            return Outcome::GiveUp { reason: "nobody handles this topic".into() };
+        };
+        // The semaphores are never closed.
+        let _permit = permits.acquire().await;
+        let app = &self.app;
+        let handled = AssertUnwindSafe(async {
+            match envelope.topic {
+                controller::TOPIC => controller::handle(app, envelope, attempt).await,
+                messenger::TOPIC => messenger::handle(app, envelope, attempt).await,
+                connector::TOPIC => connector::handle(app, envelope, attempt).await,
+                landing::TOPIC => landing::handle(app, envelope, attempt).await,
+                timekeeper::TOPIC => timekeeper::handle(app, envelope, attempt).await,
+                failures::TOPIC => failures::handle(app, envelope, attempt).await,
+            }
+        });
+        handled.catch_unwind().await.unwrap_or_else(|_| Outcome::GiveUp {
+            reason: "the handler panicked; the log of the server says where".into(),
+        })
+    }
+
+    fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,14 @@
+//! `chatflow`: all routers in one process, and the command line.
+//!
+//! The local server is configuration, not a fork: it merges the same routers and runs the same
+//! handlers as the functions in the cloud, with an in-process delivery loop in place of Pub/Sub
+//! push.
+
+pub mod cli;
+pub mod client;
+pub mod delivery;
+pub mod demo;
+pub mod flows;
+pub mod page;
+pub mod replay;
+pub mod server;
