@@ -1,0 +1,42 @@
+# Sourced by the scripts beside it: one place for where things are and what they need.
+# shellcheck shell=bash
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\033[1m▸ %s\033[0m\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 2; }
+
+# Builds are kept outside the clone, so that a fresh clone starts warm.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/chatflow/target}"
+export CARGO_TERM_PROGRESS_WHEN="${CARGO_TERM_PROGRESS_WHEN:-auto}"
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Installs Debian packages where apt is there; says what to install where it is not.
+packages() {
+  command -v apt-get >/dev/null || die "please install: $*"
+  say "installing $* (Debian packages)"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Rust 1.95 or newer and a C compiler (SQLite and ring hold C).
+need_rust() {
+  command -v cc >/dev/null || packages gcc libc6-dev
+  if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    PATH="$HOME/.cargo/bin:$PATH"
+  fi
+  if ! command -v cargo >/dev/null; then
+    command -v curl >/dev/null || packages curl ca-certificates
+    say "installing Rust by rustup (into ~/.cargo)"
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c clippy,rustfmt >&2
+    PATH="$HOME/.cargo/bin:$PATH"
+  fi
+  local version
+  version=$(rustc --version | sed -E 's/^rustc ([0-9]+)\.([0-9]+).*/\1 \2/')
+  set -- $version
+  if [ "$1" -lt 1 ] || { [ "$1" -eq 1 ] && [ "$2" -lt 95 ]; }; then
+    die "Rust 1.95 or newer is needed, this is $(rustc --version); run: rustup update stable"
+  fi
+}
