@@ -11,6 +11,7 @@ use anyhow::Context;
 use axum::Router;
 use bootstrap::{Local, SystemClock, serve};
 use gateway::Gateway;
+use ports::{Clock, Deliveries};
 use runtime::app::{Terminal, TerminalLine};
 use runtime::{App, Limits, keys};
 use tokio::net::TcpListener;
@@ -54,7 +55,7 @@ pub struct Server {
 /// Serves until SIGTERM or Ctrl-C, then drains: within ten seconds everything has ended.
 pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let terminal = if options.json { quiet() } else { to_terminal() };
-    let server = Server::start(&options, terminal).await?;
+    let server = Server::start(&options, terminal, Arc::new(SystemClock)).await?;
     announce(&options, &server)?;
     serve::signal().await?;
     if !options.json {
@@ -65,8 +66,11 @@ pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
 
 impl Server {
     /// Opens the data, sets up what is missing, and listens.
-    pub async fn start(options: &ServeOptions, terminal: Terminal) -> anyhow::Result<Self> {
-        let clock = Arc::new(SystemClock);
+    pub async fn start(
+        options: &ServeOptions,
+        terminal: Terminal,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let local = Local::open(&options.data, clock, Limits::default(), terminal)?;
         let app = local.app.clone();
         runtime::administer::prepare(&app).await?;
@@ -88,6 +92,11 @@ impl Server {
             tokio::spawn(delivery::run(app.clone(), local.deliveries.clone(), stopped.clone()));
         let sweeper = tokio::spawn(sweep(app.clone(), stopped));
         Ok(Self { address, key_file, app, local, stop, http, delivery, sweeper })
+    }
+
+    /// The receiving end of the bus, to see what is left to do.
+    pub fn deliveries(&self) -> &dyn Deliveries {
+        &*self.local.deliveries
     }
 
     /// Stops accepting, ends what is under way, writes what is left.

@@ -17,6 +17,7 @@ use crate::client::{Client, ServerArgs};
 pub struct ReplayArgs {
     /// Messages, one JSON object per line, in time order; `.zst` is unpacked.
     pub file: PathBuf,
+    /// Which server, and with which key.
     #[command(flatten)]
     pub server: ServerArgs,
     /// The connection whose webhook gets the messages.
