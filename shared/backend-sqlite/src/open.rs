@@ -21,9 +21,10 @@ pub(crate) const STATEMENTS_MAX: usize = 256;
 pub(crate) const READER_CACHE_KIB: i64 = 16 * 1024;
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 /// The log is cut to this size once its pages are in the file.
-const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
-/// Pages in the log before they go to the file.
-const CHECKPOINT_PAGES: i64 = 4_000;
+const LOG_BYTES_MAX: i64 = 128 * 1024 * 1024;
+/// Pages in the log before they go to the file: about 64 MiB. A full group writes a few thousand,
+/// and what is written again before it goes to the file goes there once.
+const CHECKPOINT_PAGES: i64 = 16_000;
 
 /// What becomes of a commit's outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,6 +106,12 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "kept open: closing it unloc
 #[derive(Clone)]
 pub struct Sqlite {
     pub(crate) inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sqlite").field("delivery", &self.inner.delivery).finish_non_exhaustive()
+    }
 }
 
 pub(crate) struct Inner {

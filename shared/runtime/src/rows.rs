@@ -84,6 +84,20 @@ pub fn history(entry: &HistoryEntry) -> LandingRow {
     )
 }
 
+/// Largest value of a column in a row that is too large as a whole, in bytes of JSON.
+const SHORTENED_BYTES_MAX: usize = 64 * 1024;
+
+/// The row with its largest values replaced by their size. Only JSON columns grow so large.
+pub fn shortened(mut row: LandingRow) -> LandingRow {
+    for value in row.row.values_mut() {
+        let bytes = value.to_string().len();
+        if bytes > SHORTENED_BYTES_MAX && (value.is_object() || value.is_array()) {
+            *value = json!({ "omitted_bytes": bytes });
+        }
+    }
+    row
+}
+
 fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }

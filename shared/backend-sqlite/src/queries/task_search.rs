@@ -15,7 +15,9 @@ use crate::rows::words_of_task;
 use crate::search::{self, Question};
 
 /// Most messages, and most tasks by their own words, that one word is looked up in.
-const HITS_MAX: u32 = 10_000;
+const HITS_MAX: u32 = 5_000;
+/// Most messages that are looked at for those that belong to a task.
+const MATCHES_MAX: u32 = 25_000;
 /// Most messages of one task whose text is read.
 const MESSAGES_MAX: u32 = 2_000;
 /// What reading a text costs in rows that are walked over.
@@ -77,10 +79,10 @@ fn of_match(
         .collect::<Result<_, _>>()?;
     let messages = "SELECT m.task FROM (SELECT rowid AS seq FROM message_words \
                       WHERE message_words MATCH ?1 ORDER BY rowid DESC LIMIT ?2) AS w \
-                    CROSS JOIN messages AS m ON m.seq = w.seq WHERE m.task IS NOT NULL";
+                    CROSS JOIN messages AS m ON m.seq = w.seq WHERE m.task IS NOT NULL LIMIT ?3";
     let mut key = conn.prepare_cached("SELECT seq FROM tasks WHERE id = ?1")?;
     let mut statement = conn.prepare_cached(messages)?;
-    let mut rows = statement.query((words, HITS_MAX))?;
+    let mut rows = statement.query((words, MATCHES_MAX, HITS_MAX))?;
     while let Some(row) = rows.next()? {
         let task = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         let seq = if let Some(seq) = known.get(task) {

@@ -34,6 +34,8 @@ use walk::Walk;
 pub const STEPS_PER_EVENT_MAX: usize = 1_000;
 /// Most effects that the steps of one event may have; the end of the task adds at most two.
 pub const EFFECTS_MAX: usize = 1_000;
+/// Most bytes of the effects of one transition as JSON: they are kept in one row of history.
+pub const EFFECTS_BYTES_MAX: usize = 384 * 1024;
 
 /// Why an event does not apply to a task as it stands. Nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

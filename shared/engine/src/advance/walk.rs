@@ -5,7 +5,7 @@ use flow::template::{self, Scope};
 use flow::{Flow, Span, StepId, StepKind, Text};
 use serde_json::{Map, Value, json};
 
-use super::{EFFECTS_MAX, Refused, STEPS_PER_EVENT_MAX};
+use super::{EFFECTS_BYTES_MAX, EFFECTS_MAX, Refused, STEPS_PER_EVENT_MAX};
 use crate::effect::Effect;
 use crate::event::{Event, EventBody};
 use crate::task::{Status, Task, TimerName, VARS_BYTES_MAX, Vars, WAIT_BYTES_MAX, Wait};
@@ -43,6 +43,9 @@ pub(super) struct Walk<'a> {
     changed: Vars,
     changed_bytes: usize,
     parts: usize,
+    /// How many of the effects have been weighed, and what they weigh.
+    weighed: usize,
+    effects_bytes: usize,
     /// The timer whose firing is being handled: it needs no cancelling.
     fired: Option<TimerName>,
 }
@@ -73,6 +76,8 @@ impl<'a> Walk<'a> {
             changed: Vars::new(),
             changed_bytes: 0,
             parts: 0,
+            weighed: 0,
+            effects_bytes: 0,
             fired,
         }
     }
@@ -153,9 +158,25 @@ impl<'a> Walk<'a> {
             }
         }
         let reason = format!(
-            "{STEPS_PER_EVENT_MAX} steps ran without waiting; the flow loops, at `{at}` among others"
+            "{STEPS_PER_EVENT_MAX} steps ran without waiting; the flow loops, at `{at}` among \
+             others"
         );
         self.abandon(reason)
+    }
+
+    /// Why the effects so far are more than one transition may have.
+    fn too_much(&mut self) -> Option<String> {
+        if self.effects.len() > EFFECTS_MAX {
+            return Some(format!("more than {EFFECTS_MAX} effects in one go; add a wait"));
+        }
+        for effect in self.effects.iter().skip(self.weighed) {
+            self.effects_bytes += serde_json::to_vec(effect).map_or(0, |bytes| bytes.len());
+        }
+        self.weighed = self.effects.len();
+        (self.effects_bytes > EFFECTS_BYTES_MAX).then(|| {
+            let limit = EFFECTS_BYTES_MAX / 1024;
+            format!("messages, calls and rows of more than {limit} KB in one go; add a wait")
+        })
     }
 
     fn enter(&mut self, kind: &StepKind) -> Result<Next, StepError> {
@@ -302,7 +323,8 @@ impl<'a> Walk<'a> {
         }
         if !self.task.status.has_ended() && bytes(&self.task.status) > WAIT_BYTES_MAX {
             return self.abandon(format!(
-                "the items, results or choices of the step outgrew {} KB; use fewer or smaller ones",
+                "the items, results or choices of the step outgrew {} KB; use fewer or smaller \
+                 ones",
                 WAIT_BYTES_MAX / 1024
             ));
         }

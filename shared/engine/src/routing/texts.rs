@@ -169,7 +169,8 @@ impl Texts {
     /// The commands.
     pub fn help(self) -> Content {
         Content::text(self.pick(
-            "/tasks – your open tasks\n/switch 2 – talk about task 2\n/status 2 – how task 2 stands\n\
+            "/tasks – your open tasks\n/switch 2 – talk about task 2\n\
+             /status 2 – how task 2 stands\n\
              /cancel 2 – cancel task 2\n/new – start something\n/help – this list",
             "任務 – 進行中的任務\n切換 2 – 切換到任務 2\n狀態 2 – 任務 2 的狀態\n\
              取消任務 2 – 取消任務 2\n新任務 – 開始新的任務\n說明 – 顯示這份說明",

@@ -10,7 +10,10 @@ flow: leave
 zone: Asia/Taipei
 triggers:
   - {on: keyword, any: [leave], vars: {reason: 'said {{ input }}'}}
-vars: {days: {type: integer}, reason: {type: string, default: none}, names: {type: list, default: [a, b, c]}}
+vars:
+  days: {type: integer}
+  reason: {type: string, default: none}
+  names: {type: list, default: [a, b, c]}
 start: ask
 timeout: {after: 30d}
 steps:
@@ -22,7 +25,12 @@ steps:
     remind: {after: 1h, text: Still there?, times: 3}
     timeout: {after: 1d, next: late}
     next: call
-  call: {type: call, request: {method: POST, url: 'https://hr.example.com', json: {days: '{{ days }}'}}, into: answer, on_error: human, next: check}
+  call:
+    type: call
+    request: {method: POST, url: 'https://hr.example.com', json: {days: '{{ days }}'}}
+    into: answer
+    on_error: human
+    next: check
   check: {type: branch, cases: [{if: answer.status == 201, next: pay}], else: human}
   pay: {type: wait, event: {type: paid, key: '{{ contact.id }}'}, into: paid, next: team}
   team: {type: each, items: '{{ names }}', flow: tell, parallel: 2, into: told, next: land}
@@ -204,33 +212,39 @@ fn lines_that_do_not_fit_say_what_to_add() {
         (
             json!([]),
             json!({"answer": {"status": 200}}),
-            "line 1 (`answer: 200`): the flow is waiting for a reply, not for an answer: add `user:` before this line",
+            "line 1 (`answer: 200`): the flow is waiting for a reply, not for an answer: \
+                add `user:` before this line",
         ),
         (
             json!([{"user": "2"}]),
             json!({"user": "hi"}),
-            "line 2 (`user: hi`): the flow is waiting for a call, not for a reply: add `answer:` before this line",
+            "line 2 (`user: hi`): the flow is waiting for a call, not for a reply: add \
+                `answer:` before this line",
         ),
         (json!([{"user": "2"}]), json!({"call_fails": ""}), ""),
         (
             json!([{"user": "2"}, {"answer": {"status": 201}}]),
             json!({"children": {"outcome": "x"}}),
-            "line 3 (`children: x`): the flow is waiting for an event, not for children: add `event:` before this line",
+            "line 3 (`children: x`): the flow is waiting for an event, not for children: \
+                add `event:` before this line",
         ),
         (
             json!([{"user": "2"}, {"answer": {"status": 201}}, {"event": {}}]),
             json!({"event": {}}),
-            "line 4 (`event`): the flow is waiting for child flows, not for an event: add `children:` before this line",
+            "line 4 (`event`): the flow is waiting for child flows, not for an event: add \
+                `children:` before this line",
         ),
         (
             to_human.clone(),
             json!({"call_fails": "again"}),
-            "line 3 (`call_fails: again`): the flow is waiting for a person, not for an answer: add `resolve:` before this line",
+            "line 3 (`call_fails: again`): the flow is waiting for a person, not for an \
+                answer: add `resolve:` before this line",
         ),
         (
             json!([{"after": "1d"}]),
             json!({"user": "2"}),
-            "line 2 (`user: 2`): the flow has ended (late): remove this line, or change what comes before it",
+            "line 2 (`user: 2`): the flow has ended (late): remove this line, or change \
+                what comes before it",
         ),
         (
             json!([]),
@@ -245,7 +259,8 @@ fn lines_that_do_not_fit_say_what_to_add() {
         (
             json!([{"after": "1d"}, {"user": "x"}]),
             json!({"bot": "x"}),
-            "line 2 (`user: x`): the flow has ended (late): remove this line, or change what comes before it",
+            "line 2 (`user: x`): the flow has ended (late): remove this line, or change \
+                what comes before it",
         ),
     ] {
         let mut lines = before.as_array().cloned().unwrap();
@@ -299,7 +314,10 @@ flow: hello
 start: hi
 vars: {n: {type: integer}}
 steps:
-  hi: {type: say, text: {en: 'Hi {{ contact.name }} {{ n }}', zh-TW: '{{ contact.name }} 好 {{ today() }}'}, next: call}
+  hi:
+    type: say
+    text: {en: 'Hi {{ contact.name }} {{ n }}', zh-TW: '{{ contact.name }} 好 {{ today() }}'}
+    next: call
   call: {type: call, request: {url: 'https://example.com'}, next: done}
   done: {type: end}
 ",
@@ -365,7 +383,8 @@ fn the_tests_of_a_flow_run() {
     flow.tests = vec![
         test_of(json!({
             "name": "late", "script": [{"after": "1d"}, {"bot": "Still"}, {"bot": "Still"},
-            {"bot": "Still"}, {"bot": "Too late"}], "outcome": "late", "expect_vars": {"days": null},
+            {"bot": "Still"}, {"bot": "Too late"}], "outcome": "late",
+            "expect_vars": {"days": null},
         })),
         test_of(json!({
             "name": "wrong", "vars": {"reason": "ill"}, "script": [{"user": "2"}],

@@ -100,9 +100,20 @@ flow: limits
 start: a
 vars: {x: {type: string}}
 steps:
-  a: {type: ask, text: "{{ x }}", into: x, expect: {type: string, pattern: "(a)\\1"}, reprompt: {times: 101}, next: b}
+  a:
+    type: ask
+    text: "{{ x }}"
+    into: x
+    expect: {type: string, pattern: "(a)\\1"}
+    reprompt: {times: 101}
+    next: b
   b: {type: wait, for: 2h, until: "{{ now() }}", timeout: {after: 1s, next: c}, next: c}
-  c: {type: call, request: {url: "https://example.com", json: {}, body: x}, timeout: 10m, retry: {times: 21}, next: d}
+  c:
+    type: call
+    request: {url: "https://example.com", json: {}, body: x}
+    timeout: 10m
+    retry: {times: 21}
+    next: d
   d: {type: ask, text: pick, into: x, expect: {type: choice}, next: e}
   e: {type: end}
 "#,

@@ -55,6 +55,10 @@ fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error
     if value.is_undefined() {
         return Err(marked(Mark::Undefined(String::new()), "not defined"));
     }
+    // A variable without a value is nothing to read out to a person; Jinja would say `None`.
+    if value.is_none() {
+        return Ok(());
+    }
     let text = run.text(value)?;
     run.show(text.len())?;
     out.write_str(&text).map_err(Error::from)

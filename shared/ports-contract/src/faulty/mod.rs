@@ -169,7 +169,6 @@ impl Faulty {
     fn happens(&self, (rate, count): Kind) -> bool {
         let mut state = self.state();
         let rate = rate(&state.rates);
-        // The dice fall the same way whatever the rates are.
         let happens = state.dice.per_mille() < rate;
         if happens {
             *count(&mut state.faults) += 1;

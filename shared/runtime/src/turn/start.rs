@@ -1,10 +1,9 @@
 //! Starting tasks: by a message, a trigger, a parent, an API call, the clock.
 
+use engine::advance::trigger_vars;
 use engine::routing::{OPEN_TASKS_MAX, QueuedStart};
 use engine::{Event, EventBody, EventId, NewTask, Refused, TaskId, Vars};
-use flow::template::{self, Scope};
-use flow::{Flow, Trigger};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Handled;
 use super::work::Work;
@@ -15,11 +14,13 @@ impl Work<'_> {
     /// A task that something other than a message starts.
     pub(super) async fn start_job(&mut self, start: &StartJob) -> Result<Handled, HandleError> {
         let id = start.task.clone();
-        if let Some(parent) = &start.parent
-            && parent.waits
-            && !self.load(&parent.task).await?
-        {
-            return Ok(Handled::default());
+        if let Some(parent) = start.parent.as_ref().filter(|parent| parent.waits) {
+            // A parent that ended meanwhile, or went on without the child, needs it no more.
+            let known = self.load(&parent.task).await?;
+            let awaited = self.task(&parent.task).is_some_and(|p| p.open_children().contains(&id));
+            if !known || !awaited {
+                return Ok(Handled::default());
+            }
         }
         let begun = self.begin_task(start, Value::Null, false).await?;
         let refused = match begun {
@@ -93,7 +94,8 @@ impl Work<'_> {
         .make(flow);
         let mut vars = start.vars.clone();
         if let Some(entry) = &entry {
-            match self.trigger_vars(flow, entry.trigger, &input, &start.event) {
+            let (contact, at) = (&self.conversation.contact, self.accepted.at);
+            match trigger_vars(flow, entry.trigger, contact, &input, &start.event, at) {
                 Ok(more) => vars.extend(more),
                 Err(reason) => return Ok(Err(reason)),
             }
@@ -111,40 +113,6 @@ impl Work<'_> {
                 Ok(Err(refused.to_string()))
             }
         }
-    }
-
-    /// The variables a trigger sets, from the message or event that set it off.
-    fn trigger_vars(
-        &self,
-        flow: &Flow,
-        trigger: &Trigger,
-        input: &Value,
-        event: &Value,
-    ) -> Result<Vars, String> {
-        let mut values = Vars::new();
-        if trigger.vars().is_empty() {
-            return Ok(values);
-        }
-        let contact = serde_json::to_value(&self.conversation.contact).unwrap_or_default();
-        let mut extra = Map::new();
-        extra.insert("event".into(), event.clone());
-        let defaults: Vars =
-            flow.vars.iter().map(|(name, var)| (name.clone(), var.default.clone())).collect();
-        let scope = Scope {
-            vars: &defaults,
-            input: Some(input),
-            contact: &contact,
-            task: &Value::Null,
-            extra: &extra,
-            now: self.accepted.at,
-            zone: flow::schedule::zone(flow.zone.as_deref()).unwrap_or(chrono_tz::UTC),
-        };
-        for (name, value) in trigger.vars() {
-            let value = template::evaluate_json(value, &scope)
-                .map_err(|error| format!("the trigger's `vars.{name}`: {error}"))?;
-            values.insert(name.clone(), value);
-        }
-        Ok(values)
     }
 
     /// The next flow of the queue, now that the conversation is free.

@@ -312,7 +312,8 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Rows that do not fit one envelope go in two, and so on; a single row always must fit.
+/// Rows that do not fit one envelope go in two, and so on; a single row that does not fit goes
+/// without its largest values, which the history in the store keeps.
 pub(super) fn seal_rows(
     outbox: &mut Vec<Envelope>,
     id: &str,
@@ -325,6 +326,10 @@ pub(super) fn seal_rows(
             let (left, right) = rows.split_at(rows.len() / 2);
             seal_rows(outbox, &format!("{id}a"), key, left)?;
             seal_rows(outbox, &format!("{id}b"), key, right)?;
+        }
+        Err(ports::PortError::TooLarge { .. }) => {
+            let short: Vec<LandingRow> = rows.iter().cloned().map(rows::shortened).collect();
+            outbox.push(seal(Topic::Landing, id, key, &LandJob { rows: short })?);
         }
         Err(error) => return Err(error.into()),
     }
