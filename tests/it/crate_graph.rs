@@ -1,0 +1,94 @@
+//! The crate graph against a checked-in snapshot, and what the pure crates must not know.
+
+use std::collections::BTreeMap;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+fn metadata() -> Metadata {
+    MetadataCommand::new().manifest_path(it::root().join("Cargo.toml")).exec().unwrap()
+}
+
+/// Each of our crates with those of ours it is built on.
+fn graph(metadata: &Metadata) -> BTreeMap<String, Vec<String>> {
+    let ours: Vec<String> =
+        metadata.workspace_packages().iter().map(|package| package.name.to_string()).collect();
+    metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| {
+            let mut on: Vec<String> = package
+                .dependencies
+                .iter()
+                .filter(|dependency| dependency.kind == DependencyKind::Normal)
+                .map(|dependency| dependency.name.clone())
+                .filter(|name| ours.contains(name))
+                .collect();
+            on.sort();
+            (package.name.to_string(), on)
+        })
+        .collect()
+}
+
+#[test]
+fn dependencies_go_down_the_layers() {
+    insta::assert_yaml_snapshot!(graph(&metadata()));
+}
+
+#[test]
+fn pure_crates_know_no_outside_world() {
+    let metadata = metadata();
+    let resolve = metadata.resolve.as_ref().unwrap();
+    let banned = ["tokio", "axum", "reqwest", "hyper", "rusqlite", "getrandom", "mio", "socket2"];
+    for name in ["flow", "engine", "schema", "channels"] {
+        let package =
+            metadata.workspace_packages().into_iter().find(|p| *p.name == name).unwrap().clone();
+        let mut open = vec![package.id.clone()];
+        let mut seen = std::collections::HashSet::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id.clone()) {
+                continue;
+            }
+            let node = resolve.nodes.iter().find(|node| node.id == id).unwrap();
+            let found = metadata.packages.iter().find(|package| package.id == id).unwrap();
+            assert!(!banned.contains(&found.name.as_str()), "{name} reaches {}", found.name);
+            open.extend(
+                node.deps
+                    .iter()
+                    .filter(|dep| dep.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal))
+                    .map(|dep| dep.pkg.clone()),
+            );
+        }
+    }
+}
+
+#[test]
+fn only_bootstrap_names_a_backend() {
+    for (name, on) in graph(&metadata()) {
+        let names_one = on.iter().any(|dependency| dependency.starts_with("backend-"));
+        assert!(!names_one || name == "bootstrap", "{name} depends on a backend");
+    }
+}
+
+#[test]
+fn every_licence_is_one_we_may_ship() {
+    let allowed = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0",
+        "MPL-2.0", "CDLA-Permissive-2.0", "BSL-1.0", "0BSD", "Unlicense", "CC0-1.0", "MIT-0"];
+    let mut wrong = Vec::new();
+    for package in &metadata().packages {
+        let Some(licence) = &package.license else {
+            wrong.push(format!("{}: none", package.name));
+            continue;
+        };
+        // `A OR B` needs one of them, `A AND B` both; exceptions only widen a licence.
+        let licence = licence.replace(['(', ')'], "").replace('/', " OR ");
+        let fits = licence.split(" AND ").all(|part| {
+            part.split(" OR ").any(|name| {
+                allowed.contains(&name.split(" WITH ").next().unwrap_or_default().trim())
+            })
+        });
+        if !fits {
+            wrong.push(format!("{}: {licence}", package.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
