@@ -110,7 +110,8 @@ pub async fn write(
 ) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
     let caller = access.may("messages.write")?;
     let (content, payload) = body.content()?;
-    let event = event_of(&headers, &caller.key);
+    let said = [id.as_str(), &content.text, payload.as_deref().unwrap_or_default()];
+    let event = event_of(&headers, &caller.key, &said);
     let id = ConversationId(id);
     let receipt =
         receive::for_conversation_id(&gateway.app, &id, content, payload, event).await?;

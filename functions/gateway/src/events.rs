@@ -58,6 +58,10 @@ pub async fn receive(
     let mut accepted = Vec::new();
     for (index, event) in read(&parts.headers, &body)?.into_iter().enumerate() {
         check(index, &event)?;
+        if let Some(connection) = &event.connection {
+            let pointer = format!("/{index}/connection");
+            input::known_connection(&gateway, &pointer, connection).await?;
+        }
         let external = ExternalEvent {
             kind: event.kind,
             source: event.source,

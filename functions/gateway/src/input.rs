@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
+use runtime::HandleError;
 use runtime::keys::{self, Caller};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -49,6 +50,11 @@ pub fn not_json() -> Problem {
 pub fn json(bytes: &[u8]) -> Result<Value, Problem> {
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
+    if flow::nesting::is_too_deep(&value) {
+        let limit = flow::nesting::DEPTH_MAX;
+        let detail = format!("the body is nested deeper than {limit} levels; flatten it");
+        return Err(Problem::field("", detail));
+    }
     match find_nul(&value) {
         Some(pointer) => Err(Problem::field(pointer, "the text holds a NUL character; remove it")),
         None => Ok(value),
@@ -160,6 +166,17 @@ impl Access {
             StatusCode::FORBIDDEN,
             format!("this API key lacks the permission `{permission}`"),
         ))
+    }
+}
+
+/// 422 where there is no such connection; trouble of the store stays what it is.
+pub async fn known_connection(gateway: &Gateway, pointer: &str, id: &str) -> Result<(), Problem> {
+    match gateway.app.connection(id).await {
+        Ok(_) => Ok(()),
+        Err(HandleError::NotFound(what)) => {
+            Err(Problem::field(pointer, format!("there is no {what}")))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

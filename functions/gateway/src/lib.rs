@@ -3,6 +3,7 @@
 //! It verifies and normalises what comes in, and answers 2xx once the event is stored durably.
 //! Every route of the API asks one place for a permission by name ([`input::Access`]).
 
+pub mod actions;
 pub mod conversations;
 pub mod events;
 pub mod failures;
@@ -124,12 +125,12 @@ fn api() -> OpenApiRouter<Gateway> {
         .routes(routes!(tasks::show))
         .routes(routes!(tasks::messages, tasks::write))
         .routes(routes!(tasks::history))
-        .routes(routes!(tasks::cancel))
-        .routes(routes!(tasks::retry))
-        .routes(routes!(tasks::assign))
-        .routes(routes!(tasks::reply))
-        .routes(routes!(tasks::resolve))
-        .routes(routes!(tasks::migrate))
+        .routes(routes!(actions::cancel))
+        .routes(routes!(actions::retry))
+        .routes(routes!(actions::assign))
+        .routes(routes!(actions::reply))
+        .routes(routes!(actions::resolve))
+        .routes(routes!(actions::migrate))
         .routes(routes!(stream::task))
         .routes(routes!(stream::all))
         .routes(routes!(conversations::list))

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use engine::{ConversationId, EventBody, EventId, OperatorAction, Task, TaskId};
+use engine::{ConversationId, EventId, Task, TaskId};
 use flow::{Attachment, Content};
 use ports::{MessageFilter, Page, Sort, TaskFilter};
 use runtime::operate::{self, Idempotency, StartRequest, Started};
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Gateway;
-use crate::input::{Access, JsonBody, Params};
+use crate::input::{self, Access, JsonBody, Params};
 use crate::paging::{self, PageParams, TASKS_MAX};
 use crate::problem::Problem;
 use crate::views::{ContactView, List, MessageView, ProgressView, TaskView};
@@ -59,9 +59,7 @@ pub async fn start(
         check_id("/conversation", conversation)?;
     }
     let connection = body.connection.clone().unwrap_or_else(|| "api".into());
-    gateway.app.connection(&connection).await.map_err(|_| {
-        Problem::field("/connection", format!("there is no connection `{connection}`"))
-    })?;
+    input::known_connection(&gateway, "/connection", &connection).await?;
     let idempotency = idempotency(&headers, &caller.key, &body)?;
     if let Some(given) = &idempotency
         && let Some(answer) = operate::repeated(&gateway.app, given).await?
@@ -294,10 +292,13 @@ impl From<receive::Receipt> for AcceptedView {
     }
 }
 
-/// The event of a request: the same for the same Idempotency-Key.
-pub(crate) fn event_of(headers: &HeaderMap, caller: &str) -> EventId {
+/// The event of a message: the same for the same Idempotency-Key and content.
+pub(crate) fn event_of(headers: &HeaderMap, caller: &str, said: &[&str]) -> EventId {
     match headers.get("idempotency-key").and_then(|key| key.to_str().ok()) {
-        Some(key) if !key.is_empty() => EventId::of(&format!("api/{caller}"), key),
+        // What is said counts as well: another message with a used key is another message.
+        Some(key) if !key.is_empty() => {
+            EventId::of(&format!("api/{caller}/{key}"), &said.join("\n"))
+        }
         _ => ids::fresh_event("api"),
     }
 }
@@ -322,7 +323,8 @@ pub async fn write(
         ));
     }
     let (content, payload) = body.content()?;
-    let event = event_of(&headers, &caller.key);
+    let said = [task.id.as_str(), &content.text, payload.as_deref().unwrap_or_default()];
+    let event = event_of(&headers, &caller.key, &said);
     let receipt = receive::for_task(&gateway.app, &task, content, payload, event).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt.into())))
 }
@@ -375,176 +377,4 @@ pub async fn history(
     let full = found.len() == page.limit;
     let next = found.last().filter(|_| full).map(|entry| entry.sequence.to_string());
     Ok(Json(json!({ "items": found, "next_cursor": next })))
-}
-
-/// Why a task is cancelled.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CancelBody {
-    /// For people.
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-/// Stops a task and the children it waits for.
-#[utoipa::path(post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = String, Path)),
-    request_body = CancelBody,
-    responses((status = 200, body = TaskView), (status = "4XX", body = Problem)))]
-pub async fn cancel(
-    State(gateway): State<Gateway>,
-    access: Access,
-    Path(id): Path<String>,
-    JsonBody(body): JsonBody<CancelBody>,
-) -> Result<Json<TaskView>, Problem> {
-    let caller = access.may("tasks.write")?;
-    let reason = body.reason.unwrap_or_else(|| format!("cancelled by {}", caller.name));
-    act(&gateway, id, caller.name, OperatorAction::Cancel { reason: clip(reason) }).await
-}
-
-/// Enters the failed step again.
-#[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "tasks", params(("id" = String, Path)),
-    responses((status = 200, body = TaskView), (status = "4XX", body = Problem)))]
-pub async fn retry(
-    State(gateway): State<Gateway>,
-    access: Access,
-    Path(id): Path<String>,
-) -> Result<Json<TaskView>, Problem> {
-    let caller = access.may("tasks.write")?;
-    act(&gateway, id, caller.name, OperatorAction::Retry).await
-}
-
-/// Where a task goes.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AssignBody {
-    /// The queue; the one it is in where left out.
-    #[serde(default)]
-    queue: Option<String>,
-    /// Who takes it; nobody where left out.
-    #[serde(default)]
-    assignee: Option<String>,
-}
-
-/// Puts a task that waits for a person into a queue, or gives it to somebody.
-#[utoipa::path(post, path = "/v1/tasks/{id}/assign", tag = "tasks", params(("id" = String, Path)),
-    request_body = AssignBody,
-    responses((status = 200, body = TaskView), (status = "4XX", body = Problem)))]
-pub async fn assign(
-    State(gateway): State<Gateway>,
-    access: Access,
-    Path(id): Path<String>,
-    JsonBody(body): JsonBody<AssignBody>,
-) -> Result<Json<TaskView>, Problem> {
-    let caller = access.may("tasks.handle")?;
-    if let Some(queue) = &body.queue {
-        let known = gateway.app.store().queues().await?;
-        if !known.iter().any(|known| known.id == *queue) {
-            return Err(Problem::field("/queue", format!("there is no queue `{queue}`")));
-        }
-    }
-    if let Some(assignee) = &body.assignee {
-        check_id("/assignee", assignee)?;
-    }
-    let action = OperatorAction::Assign { queue: body.queue, assignee: body.assignee };
-    act(&gateway, id, caller.name, action).await
-}
-
-/// What an operator says.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReplyBody {
-    /// To the contact.
-    text: String,
-}
-
-/// Says something to the contact, as a person.
-#[utoipa::path(post, path = "/v1/tasks/{id}/reply", tag = "tasks", params(("id" = String, Path)),
-    request_body = ReplyBody,
-    responses((status = 200, body = TaskView), (status = "4XX", body = Problem)))]
-pub async fn reply(
-    State(gateway): State<Gateway>,
-    access: Access,
-    Path(id): Path<String>,
-    JsonBody(body): JsonBody<ReplyBody>,
-) -> Result<Json<TaskView>, Problem> {
-    let caller = access.may("tasks.handle")?;
-    let text = MessageBody { text: body.text, payload: None, attachments: Vec::new() };
-    let (content, _) = text.content()?;
-    act(&gateway, id, caller.name, OperatorAction::Say { content }).await
-}
-
-/// How a hand-off is resolved.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResolveBody {
-    /// One of the step's resolutions; any text where it names none.
-    resolution: String,
-    /// A remark.
-    #[serde(default)]
-    note: Option<String>,
-}
-
-/// Finishes a hand-off; the flow goes on.
-#[utoipa::path(post, path = "/v1/tasks/{id}/resolve", tag = "tasks",
-    params(("id" = String, Path)), request_body = ResolveBody,
-    responses((status = 200, body = TaskView), (status = "4XX", body = Problem)))]
-pub async fn resolve(
-    State(gateway): State<Gateway>,
-    access: Access,
-    Path(id): Path<String>,
-    JsonBody(body): JsonBody<ResolveBody>,
-) -> Result<Json<TaskView>, Problem> {
-    let caller = access.may("tasks.handle")?;
-    let action = OperatorAction::Resolve {
-        resolution: clip(body.resolution),
-        note: body.note.map(clip),
-    };
-    act(&gateway, id, caller.name, action).await
-}
-
-/// Where a task moves.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MigrateBody {
-    /// The version.
-    version: u32,
-    /// Only tell whether it would go.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// Moves a waiting task to another version of its flow, where its step still exists.
-#[utoipa::path(post, path = "/v1/tasks/{id}/migrate", tag = "tasks",
-    params(("id" = String, Path)), request_body = MigrateBody,
-    responses((status = 200, body = TaskView), (status = "4XX", body = Problem)))]
-pub async fn migrate(
-    State(gateway): State<Gateway>,
-    access: Access,
-    Path(id): Path<String>,
-    JsonBody(body): JsonBody<MigrateBody>,
-) -> Result<Response, Problem> {
-    let caller = access.may("tasks.write")?;
-    if body.dry_run {
-        let id = TaskId(id);
-        let told =
-            operate::migrate_dry_run(&gateway.app, &id, body.version, &caller.name).await?;
-        return Ok(Json(told).into_response());
-    }
-    let action = OperatorAction::Migrate { version: body.version };
-    act(&gateway, id, caller.name, action).await.map(IntoResponse::into_response)
-}
-
-async fn act(
-    gateway: &Gateway,
-    id: String,
-    by: String,
-    action: OperatorAction,
-) -> Result<Json<TaskView>, Problem> {
-    let event = EventBody::Operator { by, action };
-    let task = operate::on_task(&gateway.app, &TaskId(id), event).await?;
-    Ok(Json(TaskView::from(&task)))
-}
-
-fn clip(text: String) -> String {
-    text.chars().take(1_000).collect()
 }

@@ -39,8 +39,9 @@ pub async fn receive(
 ) -> Result<Json<WebhookAnswer>, Problem> {
     let app = &gateway.app;
     let (parts, body) = request.into_parts();
-    let connection = app.connection(&id).await.ok().filter(|c| c.channel == Channel::Webhook);
-    let Some(connection) = connection else {
+    // Trouble of the store is no 404: a sender would take the address for gone.
+    let found = app.catalog().await?.connection(&id).cloned();
+    let Some(connection) = found.filter(|found| found.channel == Channel::Webhook) else {
         return Err(Problem::not_found(format!("webhook connection `{}`", clip(&id))));
     };
     if !input::is_json(&parts.headers) {
@@ -89,7 +90,9 @@ fn refused(gateway: &Gateway, connection: &str, error: InboundError) -> Problem 
 /// it on, and it was addressed to loopback – a web page elsewhere that makes its name resolve to
 /// loopback sends its own name (DNS rebinding).
 fn from_this_machine(peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
-    let proxied = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"];
+    let proxied = [
+        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via",
+    ];
     let direct = !proxied.iter().any(|name| headers.contains_key(*name));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {

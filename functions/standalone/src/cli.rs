@@ -111,7 +111,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match runtime.block_on(run(cli)) {
+    let ended = runtime.block_on(run(cli));
+    // A name server that does not answer must not hold up the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -126,7 +129,8 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Command::Serve(args) => {
             let ServeArgs { data, listen, demo, json } = args;
-            server::run(ServeOptions { data, listen, demo, json }).await?;
+            let limits = runtime::Limits::default();
+            server::run(ServeOptions { data, listen, demo, json, limits }).await?;
         }
         Command::Replay(args) => return replay::run(&args).await,
         Command::Flow(FlowCommand::Check { file, json }) => return flows::check_file(&file, json),

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use ports::{Clock, Deliveries, Delivery, Envelope, Topic};
 use runtime::jobs::{DeadLetter, seal};
@@ -58,7 +59,9 @@ pub struct DeliveryLoop {
 /// Handlers of a topic that run at the same time.
 fn parallel(topic: Topic) -> usize {
     match topic {
-        Topic::Events | Topic::Outbound | Topic::Calls => 64,
+        Topic::Events => 64,
+        // These wait for others most of the time; slow ones must not hold up the rest.
+        Topic::Outbound | Topic::Calls => 512,
         Topic::Landing | Topic::Timers => 32,
         Topic::Failures => 4,
     }
@@ -88,7 +91,8 @@ pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receive
     });
     if drained.await.is_err() {
         tracing::warn!("some handlers did not end in time; their envelopes come again");
-        workers.shutdown().await;
+        // One that blocks its thread cannot be aborted and must not keep the server from ending.
+        let _ = tokio::time::timeout(Duration::from_secs(1), workers.shutdown()).await;
     }
     drop(workers);
     drop(this);
@@ -121,6 +125,8 @@ impl DeliveryLoop {
         let mut stop = self.stop.clone();
         while !*stop.borrow() {
             let mut found = 0;
+            // Asked before the timers are fetched: one that comes due in between is seen here.
+            let next_due = self.deliveries.next_due().await.ok().flatten();
             if self.queues().held < HELD_MAX {
                 match self.deliveries.after(position, FETCH).await {
                     Ok(batch) => {
@@ -138,19 +144,20 @@ impl DeliveryLoop {
             if found > 0 && self.queues().held < HELD_MAX {
                 continue;
             }
-            let wait = self.until_next_due().await;
             tokio::select! {
-                () = self.deliveries.published(wait) => {}
+                () = self.deliveries.published(LOOK_AGAIN) => {}
+                () = self.comes_due(next_due) => {}
                 () = self.freed.notified() => {}
                 _ = stop.changed() => {}
             }
         }
     }
 
-    async fn until_next_due(&self) -> Duration {
-        let next = self.deliveries.next_due().await.ok().flatten();
-        let wait = next.and_then(|due| due.signed_duration_since(self.clock.now()).to_std().ok());
-        wait.unwrap_or(LOOK_AGAIN).clamp(Duration::from_millis(1), LOOK_AGAIN)
+    async fn comes_due(&self, next: Option<DateTime<Utc>>) {
+        match next {
+            Some(due) => self.clock.sleep_until(due).await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn fetch_due(self: &Arc<Self>, workers: &mut JoinSet<()>) -> usize {
@@ -257,10 +264,10 @@ impl DeliveryLoop {
                         if let Err(error) = self.deliveries.tried(position, attempts).await {
                             tracing::warn!(%error, "the attempt could not be counted");
                         }
-                        tokio::select! {
-                            () = tokio::time::sleep(after) => continue,
-                            () = stopped(self.stop.clone()) => return,
+                        if self.waited(after).await {
+                            continue;
                         }
+                        return;
                     }
                     reason
                 }
@@ -269,6 +276,19 @@ impl DeliveryLoop {
             self.give_up(position, &envelope, reason, attempts).await;
             return;
         }
+    }
+
+    /// Waits before the next attempt; false where the server stops. Who waits is not held, so
+    /// that ten thousand replies to a dead address keep nothing else from being delivered.
+    async fn waited(&self, after: Duration) -> bool {
+        self.release();
+        self.freed.notify_one();
+        let go_on = tokio::select! {
+            () = tokio::time::sleep(after) => true,
+            () = stopped(self.stop.clone()) => false,
+        };
+        self.queues().held += 1;
+        go_on
     }
 
     async fn give_up(&self, position: i64, envelope: &Envelope, reason: String, attempts: u32) {
@@ -282,8 +302,14 @@ impl DeliveryLoop {
             Ok(letter) => {
                 let _ = self.acks.send((position, Some(letter))).await;
             }
-            // Too large to keep twice: it stays where it is and comes again at the next start.
-            Err(error) => tracing::error!(%error, "a given-up envelope could not be kept"),
+            // Too large to be wrapped once more: it is kept at once. Where that fails it stays
+            // where it is and comes again at the next start.
+            Err(_) => match runtime::fail::keep_letter(&self.app, letter).await {
+                Ok(()) => {
+                    let _ = self.acks.send((position, None)).await;
+                }
+                Err(error) => tracing::error!(%error, "a given-up envelope could not be kept"),
+            },
         }
     }
 

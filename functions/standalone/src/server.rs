@@ -21,6 +21,8 @@ use crate::{delivery, demo, page};
 
 /// The name of the administrator's key file in the data directory.
 pub const KEY_FILE: &str = "admin.key";
+/// Lines that wait for a slow terminal; more are not shown. The messages are stored anyway.
+const TERMINAL_LINES: usize = 1_000;
 /// How often the sweeper looks.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -35,6 +37,8 @@ pub struct ServeOptions {
     pub demo: bool,
     /// Whether one JSON line says that the server is ready, instead of text for people.
     pub json: bool,
+    /// Bounds of the runtime; the command line knows none of them.
+    pub limits: Limits,
 }
 
 /// A running server.
@@ -71,7 +75,7 @@ impl Server {
         terminal: Terminal,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let local = Local::open(&options.data, clock, Limits::default(), terminal)?;
+        let local = Local::open(&options.data, clock, options.limits.clone(), terminal)?;
         let app = local.app.clone();
         runtime::administer::prepare(&app).await?;
         let key_file = administrator_key(&app, &options.data).await?;
@@ -150,11 +154,18 @@ fn quiet() -> Terminal {
 
 /// Replies of the demo, one line each. A closed terminal is no reason to stop serving.
 fn to_terminal() -> Terminal {
-    Arc::new(|line: &TerminalLine| {
-        let text = line.text.replace('\n', "\n    ");
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "  ↩ {} → {}: {text}", line.connection, line.contact);
-        let _ = out.flush();
+    // A thread of its own: a terminal that stands still blocks this thread and no other.
+    let (lines, shown) = std::sync::mpsc::sync_channel::<TerminalLine>(TERMINAL_LINES);
+    std::thread::spawn(move || {
+        for line in shown {
+            let text = line.text.replace('\n', "\n    ");
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "  ↩ {} → {}: {text}", line.connection, line.contact);
+            let _ = out.flush();
+        }
+    });
+    Arc::new(move |line: &TerminalLine| {
+        let _ = lines.try_send(line.clone());
     })
 }
 

@@ -10,6 +10,7 @@ pub mod document;
 pub mod expect;
 pub mod json_schema;
 pub mod keyword;
+pub mod nesting;
 pub mod parse;
 pub mod problem;
 pub mod schedule;

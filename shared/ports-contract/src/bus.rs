@@ -69,7 +69,8 @@ pub async fn an_id_is_published_once(backend: Backend) {
     let timer = make.timer(at(10));
     let batch = [first.clone(), second.clone(), first.clone(), timer.clone()];
     backend.bus.publish(&batch).await.unwrap();
-    backend.bus.publish(&[second.clone(), third.clone(), timer.clone()]).await.unwrap();
+    let again = [second.clone(), first.clone(), third.clone(), timer.clone()];
+    backend.bus.publish(&again).await.unwrap();
     let delivered = envelopes(backend.deliveries().after(0, 100).await.unwrap());
     assert_eq!(delivered, [first, second, third], "in the place of the first time");
     let due = envelopes(backend.deliveries().due(end_of_time(), 100).await.unwrap());

@@ -180,5 +180,10 @@ fn read(answer: &Response) -> CallResult {
     }
     let text = String::from_utf8_lossy(&answer.body);
     let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+    if flow::nesting::is_too_deep(&body) {
+        let limit = flow::nesting::DEPTH_MAX;
+        let reason = format!("the answer is JSON nested deeper than {limit} levels");
+        return CallResult::Failed { reason };
+    }
     CallResult::Answer { status: answer.status, headers, body }
 }

@@ -80,8 +80,7 @@ impl App {
             }
         }
         let connections = self.store().connections().await?;
-        let connections =
-            connections.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect();
+        let connections = connections.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect();
         let catalog = Arc::new(Catalog { flows, connections });
         *self.catalog.current.write().await = Some((self.now(), catalog.clone()));
         Ok(catalog)
@@ -102,11 +101,7 @@ impl App {
     }
 
     /// One published version of a flow; it never changes, so it is kept.
-    pub async fn version(
-        &self,
-        flow: &str,
-        version: u32,
-    ) -> PortResult<Option<Arc<FlowVersion>>> {
+    pub async fn version(&self, flow: &str, version: u32) -> PortResult<Option<Arc<FlowVersion>>> {
         let key = (flow.to_owned(), version);
         if let Some(found) = self.catalog.versions.read().await.get(&key) {
             return Ok(Some(found.clone()));

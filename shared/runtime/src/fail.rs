@@ -1,11 +1,11 @@
 //! Failures: what was given up is kept, and can be tried again or discarded.
 
-use engine::{EventBody, OperatorAction};
+use engine::{EventBody, MessageState, OperatorAction};
 use ports::{Envelope, Failure, FailureKind, FailureState};
 
 use crate::app::App;
 use crate::ids;
-use crate::jobs::{Accepted, AcceptedBody, DeadLetter, What, open};
+use crate::jobs::{Accepted, AcceptedBody, DeadLetter, SendJob, What, open};
 use crate::outcome::{HandleError, Outcome};
 
 /// Keeps an envelope that its function gave up.
@@ -17,7 +17,11 @@ pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
 }
 
 async fn keep(app: &App, envelope: &Envelope) -> Result<(), HandleError> {
-    let letter: DeadLetter = open(envelope)?;
+    keep_letter(app, open(envelope)?).await
+}
+
+/// Keeps a given-up envelope as a failure.
+pub async fn keep_letter(app: &App, letter: DeadLetter) -> Result<(), HandleError> {
     let about = about(&letter.envelope);
     let failure = Failure {
         id: format!("fail_{}", letter.envelope.id),
@@ -71,14 +75,13 @@ pub async fn retry(app: &App, id: &str, by: &str) -> Result<Failure, HandleError
         let event = EventBody::Operator { by: by.to_owned(), action: OperatorAction::Retry };
         crate::operate::on_task(app, &task, event).await?;
     }
-    let again = failure.kind != FailureKind::Reply;
-    let mut envelopes: Vec<Envelope> = failure.envelope.clone().filter(|_| again).into_iter().collect();
+    let mut envelopes: Vec<Envelope> = failure.envelope.clone().into_iter().collect();
+    if failure.kind == FailureKind::Reply && !reopen(app, &failure).await? {
+        envelopes.clear();
+    }
     for envelope in &mut envelopes {
         // Another id: the first one may still be on its way out of the queue.
         envelope.id = format!("{}/again/{}", envelope.id, ids::random());
-    }
-    if failure.kind == FailureKind::Reply {
-        reopen(app, &failure).await?;
     }
     failure.state = FailureState::Retried;
     failure.settled = Some((by.to_owned(), app.now()));
@@ -87,10 +90,20 @@ pub async fn retry(app: &App, id: &str, by: &str) -> Result<Failure, HandleError
 }
 
 /// A reply that failed is sent as a new message with the same content: states only move forward.
-async fn reopen(app: &App, failure: &Failure) -> Result<(), HandleError> {
-    let Some(envelope) = &failure.envelope else { return Ok(()) };
-    let job: crate::jobs::SendJob = open(envelope)?;
-    crate::operate::send_again(app, &job.message).await
+/// One whose outcome is unknown goes out once more as the same message, so that the receiver can
+/// drop it where it did arrive. Tells whether its envelope is to be published again.
+async fn reopen(app: &App, failure: &Failure) -> Result<bool, HandleError> {
+    let Some(envelope) = &failure.envelope else { return Ok(false) };
+    let job: SendJob = open(envelope)?;
+    let found = app.store().messages(std::slice::from_ref(&job.message)).await?;
+    let Some(message) = found.into_iter().next() else {
+        return Err(HandleError::NotFound(format!("message `{}`", job.message)));
+    };
+    if message.state.may_become(MessageState::Sent) {
+        return Ok(true);
+    }
+    crate::operate::send_again(app, message, failure.at).await?;
+    Ok(false)
 }
 
 /// Decides that nothing is to be done.

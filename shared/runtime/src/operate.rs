@@ -1,11 +1,9 @@
 //! What people and the API do to tasks at once, with an answer that says how it went.
 
-use chrono::TimeDelta;
-use engine::{
-    EventBody, EventId, Message, MessageId, MessageState, Reached, Task, TaskId, Vars,
-};
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::{EventBody, EventId, Message, MessageId, MessageState, Reached, Task, TaskId, Vars};
 use flow::Contact;
-use ports::{Commit, IdempotentAnswer, MessageWrite, Topic};
+use ports::{Commit, IdempotentAnswer, MessageWrite, PortError, Topic};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -88,8 +86,7 @@ pub async fn start(
     };
     let thread = Thread::of(&request.connection, request.conversation.as_deref(), request.contact);
     let what = ForConversation { thread, what: What::Start(start) };
-    let accepted =
-        Accepted { id: event, at, body: AcceptedBody::Conversation(what.clone()) };
+    let mut accepted = Accepted { id: event, at, body: AcceptedBody::Conversation(what.clone()) };
     let kept_for = TimeDelta::from_std(app.limits().answers_kept).unwrap_or(TimeDelta::days(1));
     let keep = |task: &Task| IdempotentAnswer {
         key: idempotency.map(|given| given.key.clone()).unwrap_or_default(),
@@ -99,13 +96,15 @@ pub async fn start(
         expires_at: at + kept_for,
     };
     let answer: Option<turn::AnswerOf<'_>> = idempotency.is_some().then_some(&keep);
-    let handled = turn::run(app, &accepted, &what, answer).await?;
+    let mut handled = turn::run(app, &accepted, &what, answer).await?;
     if let Some(given) = idempotency.filter(|_| handled.duplicate) {
         // Two of the same request at once: the other one's answer is the answer.
-        let found = repeated(app, given).await?;
-        return found.map(Started::Before).ok_or_else(|| {
-            HandleError::Conflict("the same request is being handled; repeat it".into())
-        });
+        if let Some(answer) = repeated(app, given).await? {
+            return Ok(Started::Before(answer));
+        }
+        // Event ids are remembered for longer than answers: the key may be used anew.
+        accepted.id = ids::fresh_event("start");
+        handled = turn::run(app, &accepted, &what, answer).await?;
     }
     match (handled.refused, handled.task) {
         (Some(refused), _) => Err(HandleError::unprocessable("/vars", refused.to_string())),
@@ -199,16 +198,16 @@ pub async fn focus(app: &App, id: &TaskId) -> Result<(), HandleError> {
 }
 
 /// Sends the content of a failed message as a new message: states only move forward, so the
-/// failed one stays as it is and the new one names it.
-pub(crate) async fn send_again(app: &App, id: &MessageId) -> Result<(), HandleError> {
-    let found = app.store().messages(std::slice::from_ref(id)).await?;
-    let Some(old) = found.into_iter().next() else {
-        return Err(HandleError::NotFound(format!("message `{id}`")));
-    };
+/// failed one stays as it is. Doing it twice for one failure is doing it once.
+pub(crate) async fn send_again(
+    app: &App,
+    old: Message,
+    failed_at: DateTime<Utc>,
+) -> Result<(), HandleError> {
     let at = app.now();
-    let event = EventId::of(id.as_str(), "again");
+    let event = EventId::of(old.id.as_str(), "again");
     let message = Message {
-        id: MessageId::derive(at, &event, &ids::random()),
+        id: MessageId::derive(failed_at, &event, "again"),
         revision: 1,
         state: MessageState::Queued,
         reached: vec![Reached { state: MessageState::Queued, at }],
@@ -236,7 +235,11 @@ pub(crate) async fn send_again(app: &App, id: &MessageId) -> Result<(), HandleEr
         outbox: vec![send, landing],
         ..Commit::default()
     };
-    let receipt = app.store().commit(commit).await?;
+    let receipt = match app.store().commit(commit).await {
+        // It was sent again already, and the process ended before the failure was settled.
+        Err(PortError::Conflict { .. }) => return Ok(()),
+        other => other?,
+    };
     if !receipt.unpublished.is_empty() {
         turn::publish(app, &receipt.unpublished).await;
     }

@@ -4,15 +4,16 @@ use channels::{Connection, Inbound, InboundBody};
 use chrono::{DateTime, Utc};
 use engine::{ConversationId, EventId, MessageId, Task, TaskId};
 use flow::Content;
-use ports::{Topic, PortResult};
+use ports::{PortError, PortResult, Topic};
 use serde_json::Value;
 
 use crate::app::App;
 use crate::ids;
-use crate::jobs::{
-    Accepted, AcceptedBody, ExternalEvent, Thread, What, for_conversation, seal,
-};
+use crate::jobs::{Accepted, AcceptedBody, ExternalEvent, Thread, What, for_conversation, seal};
 use crate::outcome::HandleError;
+
+/// Largest event from outside, in bytes: what wakes a task or starts one wraps it once more.
+const EVENT_BYTES_MAX: usize = 384 * 1024;
 
 /// What was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,9 +170,14 @@ async fn external(
     event: ExternalEvent,
 ) -> Result<Receipt, HandleError> {
     // Events with the same type and key stay in order; others need not wait for each other.
-    let key = format!("external/{}/{}", event.kind, event.subject.as_deref().unwrap_or(id.as_str()));
+    let key =
+        format!("external/{}/{}", event.kind, event.subject.as_deref().unwrap_or(id.as_str()));
     let accepted = Accepted { id: id.clone(), at, body: AcceptedBody::External(event) };
     let envelope = seal(Topic::Events, id.0.clone(), key, &accepted)?;
+    if envelope.body.len() > EVENT_BYTES_MAX {
+        let what = "the event's data".to_owned();
+        return Err(PortError::TooLarge { what, limit: EVENT_BYTES_MAX }.into());
+    }
     app.bus().publish(&[envelope]).await?;
     Ok(Receipt { event: id, message: None, conversation: None })
 }

@@ -46,12 +46,8 @@ fn next(
     };
     let at = flow::schedule::next_after(cron, zone.as_deref(), after)
         .map_err(|error| HandleError::unprocessable("", error.to_string()))?;
-    let job = TimerJob::Schedule {
-        flow: flow.id.clone(),
-        version: version.version,
-        trigger: index,
-        at,
-    };
+    let job =
+        TimerJob::Schedule { flow: flow.id.clone(), version: version.version, trigger: index, at };
     let id = format!("schedule/{}/{}/{index}/{}", flow.id, version.version, at.timestamp());
     let mut envelope = seal(Topic::Timers, id, flow.id.clone(), &job)?;
     envelope.due = Some(at);

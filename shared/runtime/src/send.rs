@@ -1,12 +1,12 @@
 //! The messenger: sends one reply and keeps how far it came.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use channels::webhook::outbound::{self, ReplyBody};
 use channels::{Connection, ReplyTarget};
 use engine::{Message, MessageState};
-use ports::{
-    Commit, Envelope, Failure, FailureKind, FailureState, MessageWrite, PortError, Topic,
-};
+use ports::{Commit, Envelope, Failure, FailureKind, FailureState, MessageWrite, PortError, Topic};
 
 use crate::app::{App, Change, TerminalLine};
 use crate::egress::{EgressError, HostAllowList, OutgoingRequest, retry_after};
@@ -23,7 +23,11 @@ enum Sent {
     /// Certainly not, and it never will be.
     No(String),
     /// Not now; `unknown` where it may have arrived all the same.
-    Later { reason: String, unknown: bool, after: Option<std::time::Duration> },
+    Later {
+        reason: String,
+        unknown: bool,
+        after: Option<Duration>,
+    },
 }
 
 /// Sends the message of an envelope. `attempt` counts from 0.
@@ -51,23 +55,29 @@ async fn send(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, H
         None => Sent::No(format!("there is no connection `{}` any more", message.connection)),
     };
     let last = attempt.saturating_add(1) >= app.limits().send_attempts_max;
+    // An earlier attempt may have arrived: whatever comes now, a failure cannot be certain.
+    let doubtful = !matches!(message.state, MessageState::Queued);
     let state = match &result {
         Sent::Yes => MessageState::Sent,
-        Sent::No(_) => MessageState::Failed,
-        Sent::Later { unknown: true, .. } if last => MessageState::Unknown,
-        Sent::Later { .. } if last => MessageState::Failed,
-        Sent::Later { reason, after, .. } => {
-            let limits = app.limits();
-            let usual =
-                backoff(&envelope.id, attempt, limits.send_backoff_first, limits.send_backoff_max);
-            let after = after.map_or(usual, |asked| asked.max(usual));
-            return Ok(Outcome::Retry { after, reason: reason.clone() });
+        Sent::Later { reason, unknown, after } if !last => {
+            if *unknown && !doubtful {
+                message.error = Some(reason.clone());
+                message.reach(MessageState::Sending, started);
+                commit(app, message, stored, None).await?;
+            }
+            return Ok(again(app, envelope, attempt, *after, reason));
         }
+        Sent::No(_) | Sent::Later { .. } if doubtful => MessageState::Unknown,
+        Sent::Later { unknown: true, .. } => MessageState::Unknown,
+        Sent::No(_) | Sent::Later { .. } => MessageState::Failed,
     };
     message.reach(MessageState::Sending, started);
     message.reach(state, app.now().max(started));
     let failure = match result {
-        Sent::Yes => None,
+        Sent::Yes => {
+            message.error = None;
+            None
+        }
         Sent::No(reason) | Sent::Later { reason, .. } => {
             message.error = Some(reason.clone());
             Some(failed(app, envelope, &message, reason, attempt))
@@ -79,6 +89,20 @@ async fn send(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, H
         Err(error) => Err(error.into()),
         Ok(()) => Ok(Outcome::Done),
     }
+}
+
+/// To be tried again: after what the other side asked for, but not before the usual wait.
+fn again(
+    app: &App,
+    envelope: &Envelope,
+    attempt: u32,
+    asked: Option<Duration>,
+    reason: &str,
+) -> Outcome {
+    let limits = app.limits();
+    let usual = backoff(&envelope.id, attempt, limits.send_backoff_first, limits.send_backoff_max);
+    let after = asked.map_or(usual, |asked| asked.max(usual));
+    Outcome::Retry { after, reason: reason.to_owned() }
 }
 
 async fn transmit(
@@ -150,7 +174,7 @@ async fn post(
     })
 }
 
-fn judge(status: u16, after: Option<std::time::Duration>) -> Sent {
+fn judge(status: u16, after: Option<Duration>) -> Sent {
     match status {
         200..=299 => Sent::Yes,
         408 | 425 | 429 | 500..=599 => {

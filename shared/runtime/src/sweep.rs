@@ -10,6 +10,9 @@ use crate::schedules;
 
 /// Most envelopes one sweep publishes; the next sweep takes the rest.
 const SWEEP_MAX: usize = 500;
+/// Event ids forgotten at a time, and how often in one sweep: more than any server accepts.
+const FORGET_MAX: usize = 1_000;
+const FORGET_BATCHES_MAX: usize = 50;
 
 /// A timer's time has come.
 pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
@@ -49,7 +52,10 @@ pub async fn sweep(app: &App) -> Result<Swept, HandleError> {
     let now = app.now();
     let limits = app.limits();
     let before = |age: std::time::Duration| {
-        chrono::TimeDelta::from_std(age).ok().and_then(|age| now.checked_sub_signed(age)).unwrap_or(now)
+        chrono::TimeDelta::from_std(age)
+            .ok()
+            .and_then(|age| now.checked_sub_signed(age))
+            .unwrap_or(now)
     };
     let left = app.store().unpublished(before(limits.sweep_after), SWEEP_MAX).await?;
     if !left.is_empty() {
@@ -58,6 +64,15 @@ pub async fn sweep(app: &App) -> Result<Swept, HandleError> {
         app.store().mark_published(&ids).await?;
         tracing::info!(envelopes = left.len(), "published what a crash had left");
     }
-    let forgotten = app.store().forget(before(limits.events_kept), now, SWEEP_MAX).await?;
+    let mut forgotten = 0;
+    for _ in 0..FORGET_BATCHES_MAX {
+        let gone = app.store().forget(before(limits.events_kept), now, FORGET_MAX).await?;
+        forgotten += gone;
+        if gone < FORGET_MAX as u64 {
+            break;
+        }
+    }
+    // A crash between publishing a flow and setting its timers leaves a schedule without one.
+    schedules::arm_all(app).await?;
     Ok(Swept { published: left.len(), forgotten })
 }

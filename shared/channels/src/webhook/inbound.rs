@@ -44,6 +44,13 @@ pub fn read(connection: &Connection, request: &Request<'_>) -> Result<Inbound, I
     let signed_id = verify(connection, request)?;
     let body: Value = serde_json::from_slice(request.body)
         .map_err(|error| InboundError::NotJson(error.to_string()))?;
+    if flow::nesting::is_too_deep(&body) {
+        let limit = flow::nesting::DEPTH_MAX;
+        return Err(unfit(
+            "",
+            &format!("the body is nested deeper than {limit} levels; flatten it"),
+        ));
+    }
     if !body.is_object() {
         return Err(unfit("", "the body must be a JSON object, such as {\"id\": \"evt-1\", …}"));
     }
@@ -52,10 +59,7 @@ pub fn read(connection: &Connection, request: &Request<'_>) -> Result<Inbound, I
 }
 
 /// The delivery's id from the signed headers, where the request is signed.
-fn verify(
-    connection: &Connection,
-    request: &Request<'_>,
-) -> Result<Option<String>, InboundError> {
+fn verify(connection: &Connection, request: &Request<'_>) -> Result<Option<String>, InboundError> {
     let header = |name| request.headers.get(name).unwrap_or_default();
     if let Some(secret) = request.secret {
         let (id, time, signatures) =
@@ -191,10 +195,13 @@ impl<'a> Reader<'a> {
             None => return Ok(None),
             Some(Value::String(text)) => text,
             Some(Value::Number(number)) => number.to_string(),
-            Some(_) => return Err(unfit(&format!("/{field}"), &format!("`{field}` must be a text"))),
+            Some(_) => {
+                return Err(unfit(&format!("/{field}"), &format!("`{field}` must be a text")));
+            }
         };
         if text.chars().nth(TEXT_CHARS_MAX).is_some() {
-            let message = format!("`{field}` has more than {TEXT_CHARS_MAX} characters; shorten it");
+            let message =
+                format!("`{field}` has more than {TEXT_CHARS_MAX} characters; shorten it");
             return Err(unfit(&format!("/{field}"), &message));
         }
         if text.contains('\0') {
@@ -229,7 +236,10 @@ impl<'a> Reader<'a> {
                 .enumerate()
                 .map(|(index, item)| {
                     serde_json::from_value::<Attachment>(item).map_err(|error| {
-                        unfit(&format!("/attachments/{index}"), &format!("not an attachment: {error}"))
+                        unfit(
+                            &format!("/attachments/{index}"),
+                            &format!("not an attachment: {error}"),
+                        )
                     })
                 })
                 .collect(),
@@ -295,7 +305,7 @@ mod tests {
         let inbound =
             read_body(&connection, r#"{"from": {"phone": 42}, "parts": [{"t": "a"}, {"t": "b"}]}"#)
                 .unwrap();
-        assert_eq!(inbound.contact.unwrap().id, "42");
+        assert_eq!(inbound.contact.as_ref().unwrap().id, "42");
         let InboundBody::Message { content, .. } = inbound.body else { panic!("{inbound:?}") };
         assert_eq!(content.text, "a b");
     }

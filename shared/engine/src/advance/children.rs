@@ -100,7 +100,7 @@ impl Walk<'_> {
             Value::Array(items) => {
                 return Err(format!("`items` has {} items; at most {ITEMS_MAX}", items.len()));
             }
-            other => return Err(format!("`items` must be a list, not {}", plain(&other))),
+            other => return Err(format!("`items` must be of type list, not {}", plain(&other))),
         };
         if items.is_empty() {
             if let Some(into) = &each.into {

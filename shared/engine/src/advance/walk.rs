@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
                 ),
                 Some(var) => match var.kind.coerce(value.clone()) {
                     Some(value) => self.put(name, value),
-                    None => wrong.push(format!("`{name}` must be a {}", var.kind.name())),
+                    None => wrong.push(format!("`{name}` must be of type {}", var.kind.name())),
                 },
             }
         }
@@ -132,8 +132,7 @@ impl<'a> Walk<'a> {
             };
             self.visits.push(Visit { step: at.clone(), left_by: None });
             let entered = self.enter(&step.kind);
-            if self.effects.len() > EFFECTS_MAX {
-                let reason = format!("more than {EFFECTS_MAX} effects in one go; add a wait");
+            if let Some(reason) = self.too_much() {
                 return self.abandon(reason);
             }
             match entered {

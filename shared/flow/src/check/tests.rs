@@ -43,7 +43,7 @@ steps:
         "/flow: `Bad_Id` is not a flow id",
         "/start: there is no step `helo`; did you mean `hello`?",
         "/zone: `Mars/Olympus` is not a time zone",
-        "/vars/days/default: the default of `days` is not a integer",
+        "/vars/days/default: the default of `days` is not of type integer",
         "/vars/input: `input` already means something",
         "/triggers/0: `99 * * * *` is not a schedule",
         "/triggers/1/any: the trigger has no keyword",

@@ -16,7 +16,7 @@ pub(super) fn check(flow: &Flow, around: &dyn Surroundings, problems: &mut Vec<P
             problems.push(
                 Problem::error(
                     format!("/vars/{}/default", escape_pointer(name)),
-                    format!("the default of `{name}` is not a {}", var.kind.name()),
+                    format!("the default of `{name}` is not of type {}", var.kind.name()),
                 )
                 .fix(format!("write a value such as {}", example(var.kind))),
             );

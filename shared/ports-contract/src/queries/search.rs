@@ -70,6 +70,10 @@ pub async fn chinese_words_are_found(backend: Backend) {
             ("請假三天", &[0]),
             ("從星期一", &[0]),
             ("從星期一開始", &[0]),
+            // The last character before a mark, and of a text.
+            ("天", &[0]),
+            ("間", &[1]),
+            ("吧", &[7]),
             ("假請", &[]),
             ("請天", &[]),
             ("天三假請", &[]),
@@ -92,6 +96,8 @@ pub async fn japanese_words_are_found(backend: Backend) {
             ("予約した", &[2]),
             ("変更", &[3]),
             ("ください", &[3]),
+            ("す", &[2]),
+            ("い", &[2, 3]),
             ("約予", &[]),
         ],
     )

@@ -25,10 +25,9 @@ pub async fn put_connection(
     let stored = app.store().connection(&connection.id).await?;
     let revision = stored.as_ref().map_or(0, |stored| stored.revision);
     if expected.is_some_and(|expected| expected != revision) {
-        return Err(ports::PortError::Conflict {
-            what: format!("connection `{}`", connection.id),
-        }
-        .into());
+        return Err(
+            ports::PortError::Conflict { what: format!("connection `{}`", connection.id) }.into()
+        );
     }
     if stored.is_some_and(|stored| stored.channel == Channel::Api)
         || connection.channel == Channel::Api
@@ -54,7 +53,8 @@ fn check_connection(connection: &Connection) -> Result<(), HandleError> {
     if connection.secret.is_none() && !connection.unsigned_from_loopback {
         return Err(wrong(
             "/secret",
-            "name the secret that signs requests, or set `unsigned_from_loopback` for a demo".into(),
+            "name the secret that signs requests, or set `unsigned_from_loopback` for a demo"
+                .into(),
         ));
     }
     HostAllowList::parse(&connection.allowed_hosts)

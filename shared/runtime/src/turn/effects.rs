@@ -2,21 +2,20 @@
 
 use engine::{
     CallRequest, Direction, Effect, EventBody, EventId, Message, MessageState, OperatorAction,
-    Parent, Reached, Sender, Task, TaskId, TimerName,
+    Parent, Reached, Sender, Status, Task, TaskId, TimerName, Wait,
 };
 use flow::{Contact, Content};
 use ports::Topic;
 use serde_json::{Value, json};
 
 use super::work::Work;
-use crate::jobs::{
-    CallJob, LandingRow, StartJob, Thread, TimerJob, What, for_conversation, seal,
-};
+use crate::jobs::{CallJob, LandingRow, StartJob, Thread, TimerJob, What, for_conversation, seal};
 use crate::outcome::HandleError;
 
 impl Work<'_> {
     pub(super) async fn effects(
         &mut self,
+        before: &Task,
         task: &Task,
         effects: &[Effect],
     ) -> Result<(), HandleError> {
@@ -31,11 +30,19 @@ impl Work<'_> {
                 }
                 Effect::Call(request) => self.call(task, request)?,
                 Effect::SetTimer { name, entered, due } => {
+                    if *name == TimerName::Expiry && before.sequence > 0 {
+                        self.withdraw_expiry(before).await?;
+                    }
                     self.set_timer(task, *name, *entered, *due)?;
                 }
+                Effect::CancelTimer { name: TimerName::Expiry, .. }
+                    if before.version != task.version =>
+                {
+                    self.withdraw_expiry(before).await?;
+                }
                 Effect::CancelTimer { name, entered } => {
-                    let set_at = (*entered).max(1);
-                    self.cancel_timer(&timer_id(&task.id, *name, *entered, set_at));
+                    let nth = if *name == TimerName::Expiry { 1 } else { nth_of(before, *name) };
+                    self.cancel_timer(&timer_id(&task.id, *name, *entered, nth));
                 }
                 Effect::StartTask { id, flow, vars, contact, parent } => {
                     let start = StartJob {
@@ -87,8 +94,11 @@ impl Work<'_> {
 
     fn call(&mut self, task: &Task, request: &CallRequest) -> Result<(), HandleError> {
         let id = request.id.0.clone();
-        let job =
-            CallJob { task: task.id.clone(), thread: self.thread_of(task), request: request.clone() };
+        let job = CallJob {
+            task: task.id.clone(),
+            thread: self.thread_of(task),
+            request: request.clone(),
+        };
         self.outbox.push(seal(Topic::Calls, id.clone(), id, &job)?);
         Ok(())
     }
@@ -100,13 +110,10 @@ impl Work<'_> {
         entered: u64,
         due: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), HandleError> {
-        let job = TimerJob::Task {
-            task: task.id.clone(),
-            thread: self.thread_of(task),
-            name,
-            entered,
-        };
-        let id = timer_id(&task.id, name, entered, task.sequence);
+        let job =
+            TimerJob::Task { task: task.id.clone(), thread: self.thread_of(task), name, entered };
+        let nth = if name == TimerName::Expiry { task.sequence } else { nth_of(task, name) };
+        let id = timer_id(&task.id, name, entered, nth);
         let mut envelope = seal(Topic::Timers, id, task.id.0.clone(), &job)?;
         envelope.due = Some(due);
         self.outbox.push(envelope);
@@ -119,6 +126,29 @@ impl Work<'_> {
         self.outbox.retain(|envelope| envelope.id != id);
         if self.outbox.len() == before {
             self.withdrawn.push(id.to_owned());
+        }
+    }
+
+    /// A retry and a move to another version set the clock of the whole task anew: what earlier
+    /// transitions set is withdrawn, or it would end the task too early. Seldom enough to look
+    /// into the history for it.
+    async fn withdraw_expiry(&mut self, before: &Task) -> Result<(), HandleError> {
+        let mut after = 0;
+        loop {
+            let entries = self.app.store().history(&before.id, after, ports::PAGE_MAX).await?;
+            for entry in &entries {
+                let sets = |effect: &Effect| {
+                    matches!(effect, Effect::SetTimer { name: TimerName::Expiry, .. })
+                };
+                if entry.effects.iter().any(sets) {
+                    let id = timer_id(&before.id, TimerName::Expiry, 0, entry.sequence);
+                    self.withdrawn.push(id);
+                }
+            }
+            match entries.last() {
+                Some(last) if entries.len() == ports::PAGE_MAX => after = last.sequence,
+                _ => return Ok(()),
+            }
         }
     }
 
@@ -213,8 +243,19 @@ impl Work<'_> {
     }
 }
 
-/// The id of a timer's envelope. The sequence number of the transition that set it makes a
-/// reminder that is set again another envelope.
-fn timer_id(task: &TaskId, name: TimerName, entered: u64, set_at: u64) -> String {
-    format!("timer/{task}/{}/{entered}/{set_at}", name.as_str())
+/// Which of the timers of this name the wait has: reminders follow each other.
+fn nth_of(task: &Task, name: TimerName) -> u64 {
+    match (&task.status, name) {
+        (Status::Waiting { on: Wait::Reply { reminded, .. }, .. }, TimerName::Remind) => {
+            u64::from(*reminded)
+        }
+        _ => 0,
+    }
+}
+
+/// The id of a timer's envelope. `nth` makes a timer that is set again another envelope, for the
+/// one before may still be on its way: a reminder is counted; the clock of the whole task is
+/// known by the sequence number of the transition that set it, 1 but for retries and moves.
+fn timer_id(task: &TaskId, name: TimerName, entered: u64, nth: u64) -> String {
+    format!("timer/{task}/{}/{entered}/{nth}", name.as_str())
 }

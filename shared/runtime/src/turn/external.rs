@@ -3,7 +3,7 @@
 use engine::{EventBody, EventId, TaskId, Vars};
 use flow::template::{self, Scope};
 use flow::{Contact, Trigger};
-use ports::{Envelope, Failure, FailureKind, FailureState, Topic};
+use ports::{Commit, Envelope, Failure, FailureKind, FailureState, PortError, Topic};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -13,7 +13,7 @@ use crate::jobs::{
 use crate::outcome::HandleError;
 
 /// Most tasks that one event may wake.
-const AWAITING_MAX: usize = 500;
+const AWAITING_MAX: usize = 10_000;
 
 /// Publishes one event per waiting task and per trigger. Ids are derived from the event's, so a
 /// repeated delivery publishes the same ones and they take effect once.
@@ -28,8 +28,22 @@ pub(super) async fn fan_out(
     if envelopes.is_empty() {
         return keep(app, accepted, event).await;
     }
-    app.bus().publish(&envelopes).await?;
-    Ok(())
+    // The event's id goes with them: a repeated delivery finds it and wakes nobody who came later.
+    let commit = Commit {
+        at: app.now(),
+        event: Some(accepted.id.clone()),
+        outbox: envelopes,
+        ..Commit::default()
+    };
+    match app.store().commit(commit).await {
+        Ok(receipt) if receipt.unpublished.is_empty() => Ok(()),
+        Ok(receipt) => {
+            super::publish(app, &receipt.unpublished).await;
+            Ok(())
+        }
+        Err(PortError::Duplicate { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn waiting(
@@ -40,6 +54,9 @@ async fn waiting(
 ) -> Result<(), HandleError> {
     let Some(subject) = &event.subject else { return Ok(()) };
     let found = app.store().awaiting(&event.kind, subject, AWAITING_MAX).await?;
+    if found.len() == AWAITING_MAX {
+        tracing::error!(event = %accepted.id, "more than {AWAITING_MAX} tasks wait for one event");
+    }
     let ids: Vec<TaskId> = found.into_iter().map(|(task, _)| task).collect();
     for task in app.store().tasks(&ids).await? {
         let thread = Thread {
@@ -124,8 +141,11 @@ fn contact_of(
     };
     let id = template::render(template, &scope).ok()?;
     let id = id.trim();
-    (!id.is_empty() && id.len() <= channels::inbound::ID_BYTES_MAX)
-        .then(|| Contact { id: id.to_owned(), name: None, lang: None })
+    (!id.is_empty() && id.len() <= channels::inbound::ID_BYTES_MAX).then(|| Contact {
+        id: id.to_owned(),
+        name: None,
+        lang: None,
+    })
 }
 
 /// Nothing waits for it: it is kept where people see it, and can be tried again.

@@ -156,7 +156,8 @@ impl Work<'_> {
         let known = self.load(task).await?;
         let ours = self.task(task).is_some_and(|found| found.conversation == self.conversation.id);
         if !known || !ours {
-            let reason = format!("the message names task `{task}`, which is not in this conversation");
+            let reason =
+                format!("the message names task `{task}`, which is not in this conversation");
             self.settle(record, None, Some(reason));
             let content = self.texts().no_such_task();
             self.system(content)?;
@@ -250,7 +251,8 @@ impl Work<'_> {
         candidates: Vec<TaskId>,
     ) -> Result<(), HandleError> {
         if self.conversation.held.len() >= HELD_MAX {
-            let reason = format!("{HELD_MAX} messages wait for an answer to which task they are for");
+            let reason =
+                format!("{HELD_MAX} messages wait for an answer to which task they are for");
             self.settle(record, None, Some(reason));
         } else {
             self.conversation.held.push(Held { message: record.id.clone() });
@@ -277,6 +279,32 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Nobody will say any more which task the kept messages are for: the tasks that were offered
+    /// have ended. Where exactly one task waits they go there, else an operator sees them.
+    pub(super) async fn release_held(&mut self) -> Result<(), HandleError> {
+        let settled = self.conversation.candidates.is_empty();
+        if !settled || self.conversation.held.is_empty() {
+            return Ok(());
+        }
+        let mut waiting = self.conversation.open.iter().filter(|open| open.waits_for_reply());
+        if let (Some(only), None) = (waiting.next(), waiting.next()) {
+            let only = only.task.clone();
+            return self.deliver_held(&only).await;
+        }
+        self.dirty = true;
+        let held = std::mem::take(&mut self.conversation.held);
+        let ids: Vec<MessageId> = held.into_iter().map(|held| held.message).collect();
+        for mut message in self.app.store().messages(&ids).await? {
+            let stored = message.revision;
+            let at = self.tick();
+            message.error = Some("nobody said which task it is for, and those tasks ended".into());
+            if message.reach(MessageState::Unrouted, at) {
+                self.push_message(message, Some(stored));
+            }
+        }
+        Ok(())
+    }
+
     /// An operator gives an unrouted message to a task.
     pub(super) async fn assign_message(
         &mut self,
@@ -293,13 +321,22 @@ impl Work<'_> {
                 record.state.name()
             )));
         }
+        if record.conversation != self.conversation.id {
+            return Err(HandleError::unprocessable(
+                "/task",
+                "the task is in another conversation than the message",
+            ));
+        }
         let stored = record.revision;
         record.rule = Some(Rule::Assigned);
         record.error = None;
         self.answering = Some(message.clone());
-        let refused = self.deliver(&mut record, task, None, true).await?;
+        if let Some(refused) = self.deliver(&mut record, task, None, true).await? {
+            // Nothing is committed: the message stays unrouted, and another task may take it.
+            return Err(refused.into());
+        }
         self.push_message(record, Some(stored));
         self.follow_up().await?;
-        Ok(Handled { task: self.task(task).cloned(), refused, duplicate: false })
+        Ok(Handled { task: self.task(task).cloned(), ..Handled::default() })
     }
 }

@@ -86,17 +86,14 @@ async fn attempt(
     if turn.seen {
         return Ok(Handled { duplicate: true, ..Handled::default() });
     }
-    let mut work = Work::begin(app, accepted, &event.thread, turn).await?;
+    let mut work = Work::begin(app, accepted, &event.thread, &event.what, turn).await?;
     let handled = match &event.what {
         What::Message { .. } => work.message(&event.what).await?,
         What::Task { task, event } => work.task_event(task, event.clone()).await?,
         What::Start(start) => work.start_job(start).await?,
         What::Assign { message, task } => work.assign_message(message, task).await?,
     };
-    let change = Change {
-        conversation: event.thread.id.clone(),
-        tasks: work.changed_tasks(),
-    };
+    let change = Change { conversation: event.thread.id.clone(), tasks: work.changed_tasks() };
     let Some(commit) = work.into_commit(answer, handled.task.as_ref())? else {
         return Ok(handled);
     };

@@ -25,9 +25,14 @@ impl Work<'_> {
         let begun = self.begin_task(start, Value::Null, false).await?;
         let refused = match begun {
             Ok(()) => None,
-            Err(reason) => {
+            Err(reason) if start.parent.as_ref().is_some_and(|parent| parent.waits) => {
                 self.not_started(start, &reason).await?;
                 Some(Refused::Invalid(reason))
+            }
+            // Nobody else would hear of it: the caller is told, or it is kept as a failure.
+            Err(reason) => {
+                let message = format!("flow `{}` cannot start: {reason}", start.flow);
+                return Err(HandleError::unprocessable("/vars", message));
             }
         };
         self.follow_up().await?;

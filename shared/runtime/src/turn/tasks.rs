@@ -1,9 +1,7 @@
 //! One event applied to one task, and what that does to the conversation.
 
 use engine::routing::FocusChange;
-use engine::{
-    Event, EventBody, EventId, OperatorAction, Refused, Status, Task, TaskId, advance,
-};
+use engine::{Event, EventBody, EventId, OperatorAction, Refused, Status, Task, TaskId, advance};
 
 use super::Handled;
 use super::work::{Held, Work};
@@ -70,7 +68,7 @@ impl Work<'_> {
         if let Some(held) = self.tasks.get_mut(id) {
             held.task = next.clone();
         }
-        self.effects(&next, &transition.entry.effects).await?;
+        self.effects(&task, &next, &transition.entry.effects).await?;
         if let Status::Failed { reason, .. } = &next.status {
             self.failed(&next, reason)?;
         }
@@ -104,6 +102,7 @@ impl Work<'_> {
                 self.ask_again(&next).await?;
                 continue;
             }
+            self.release_held().await?;
             if self.conversation.is_busy() || self.conversation.queued.is_empty() {
                 return Ok(());
             }

@@ -18,7 +18,7 @@ use ports::{
 use super::AnswerOf;
 use crate::app::App;
 use crate::catalog::Catalog;
-use crate::jobs::{Accepted, LandJob, LandingRow, SendJob, Thread, seal};
+use crate::jobs::{Accepted, LandJob, LandingRow, SendJob, Thread, What, seal};
 use crate::outcome::HandleError;
 use crate::rows;
 
@@ -61,6 +61,7 @@ impl<'a> Work<'a> {
         app: &'a App,
         accepted: &'a Accepted,
         thread: &'a Thread,
+        what: &What,
         turn: Turn,
     ) -> Result<Self, HandleError> {
         let catalog = app.catalog().await?;
@@ -68,7 +69,10 @@ impl<'a> Work<'a> {
             let (id, at) = (thread.id.clone(), accepted.at);
             Conversation::begin(id, &thread.connection, &thread.key, thread.contact.clone(), at)
         });
-        conversation.learn(&thread.contact);
+        if matches!(what, What::Message { .. }) {
+            // Other events carry the contact as it was when they were made.
+            conversation.learn(&thread.contact);
+        }
         if conversation.contact.lang.is_none() {
             conversation.contact.lang =
                 catalog.connection(&thread.connection).and_then(|found| found.lang.clone());
@@ -199,7 +203,7 @@ impl<'a> Work<'a> {
         let read_only = self
             .catalog
             .connection(&message.connection)
-            .is_none_or(|found| found.reply == channels::ReplyTarget::None);
+            .is_some_and(|found| found.reply == channels::ReplyTarget::None);
         if read_only {
             let at = message.created_at;
             message.reach(MessageState::Sent, at);

@@ -210,7 +210,7 @@ fn no_item_is_no_child() {
 fn items_are_a_list_of_at_most_a_thousand() {
     let mut run = Run::of(&EACH.replace("'{{ cities }}'", "'{{ contact.name }}'"));
     run.go(start());
-    assert_eq!(run.failed_with(), ("each", "`items` must be a list, not Mei"));
+    assert_eq!(run.failed_with(), ("each", "`items` must be of type list, not Mei"));
     let mut run = Run::of(EACH);
     run.go(start_with(json!({"cities": vec![1; 1_001]})));
     assert_eq!(run.failed_with(), ("each", "`items` has 1001 items; at most 1000"));

@@ -238,7 +238,7 @@ fn the_variables_of_a_start_are_checked_and_converted() {
     let run = Run::of(START);
     let refused = run.refuses(start_with(json!({"dayz": 3, "days": "many", "x": 1})));
     let Refused::Invalid(why) = refused else { panic!("{refused:?}") };
-    let first = "`dayz` is not a variable of the flow; did you mean `days`?; `days` must be a ";
+    let first = "`dayz` is not a variable of the flow; did you mean `days`?; `days` must be ";
     assert!(why.starts_with(first), "{why}");
     assert!(why.ends_with("; `x` is not a variable of the flow"), "{why}");
 }
