@@ -70,7 +70,10 @@ async fn a_key_does_what_it_may_until_it_is_revoked() {
 
     // Its name stands in the history; its text stands nowhere.
     let path = format!("/v1/tasks/{}/cancel", id(&started.body));
-    assert_eq!(by_it(Method::POST, &path, Some(json!({}))).await.body["error"], "cancelled by a key");
+    assert_eq!(
+        by_it(Method::POST, &path, Some(json!({}))).await.body["error"],
+        "cancelled by a key"
+    );
     let listed = app.get("/v1/keys").await;
     assert_eq!(each(&listed, "/name"), ["administrator", "a key"]);
     assert!(!listed.to_string().contains(&text) && !listed.to_string().contains("hash"));
@@ -127,7 +130,8 @@ async fn nobody_grants_more_than_they_have() {
         let body = json!({ "name": "another", "permissions": permissions });
         as_key(&app, clerk, Method::POST, "/v1/keys", Some(body)).await
     };
-    for granted in [json!(["tasks.read"]), json!(["flows.*", "keys.write"]), json!(["flows.read"])] {
+    for granted in [json!(["tasks.read"]), json!(["flows.*", "keys.write"]), json!(["flows.read"])]
+    {
         assert_eq!(ask(granted).await.status, 201);
     }
     for beyond in ["*", "tasks.*", "tasks.write", "keys.*", "secrets.read"] {
@@ -153,7 +157,8 @@ async fn a_secret_is_never_shown_again() {
     let connection = json!({ "id": "shop", "secret": "shop" });
     assert_eq!(put(&app, "/v1/connections/shop", connection).await.status, 200);
     assert_eq!(app.get("/v1/secrets").await["items"], json!(["shop"]));
-    for path in ["/v1/connections", "/v1/connections/shop", "/v1/keys", "/v1/failures", "/metrics"] {
+    for path in ["/v1/connections", "/v1/connections/shop", "/v1/keys", "/v1/failures", "/metrics"]
+    {
         let shown = app.api(Method::GET, path, None).await;
         assert!(shown.status == 200 && !shown.text.contains(value), "{path}: {}", shown.text);
     }
@@ -180,7 +185,12 @@ async fn connections_are_checked_and_guarded() {
     refused_at(&with(json!({ "id": "shop2" })).await, 422, "/id", "the address says `shop`");
     let open = with(json!({ "unsigned_from_loopback": false })).await;
     refused_at(&open, 422, "/secret", "name the secret");
-    refused_at(&with(json!({ "reply": { "to": "moon" } })).await, 422, "/reply", "unknown variant");
+    refused_at(
+        &with(json!({ "reply": { "to": "moon" } })).await,
+        422,
+        "/reply/to",
+        "unknown variant",
+    );
     let ftp = with(json!({ "reply": { "to": "url", "url": "ftp://x" } })).await;
     refused_at(&ftp, 422, "/reply/url", "https://");
     let mapping = with(json!({ "mapping": { "text": "body.text |" } })).await;
@@ -188,7 +198,8 @@ async fn connections_are_checked_and_guarded() {
     refused_at(&with(json!({ "mapping": { "txt": "a" } })).await, 422, "/mapping/txt", "unknown");
     refused_at(&with(json!({ "allowed_hosts": ["http://x"] })).await, 422, "/allowed_hosts", "");
     refused(&with(json!({ "channel": "api" })).await, 409);
-    let api = put(&app, "/v1/connections/api", json!({ "id": "api", "unsigned_from_loopback": true }));
+    let api =
+        put(&app, "/v1/connections/api", json!({ "id": "api", "unsigned_from_loopback": true }));
     refused(&api.await, 409);
 
     let made = with(json!({ "name": "Shop" })).await;
@@ -209,5 +220,42 @@ async fn connections_are_checked_and_guarded() {
     refused(&conditional("\"1\"").await, 412);
     refused(&app.api(Method::GET, "/v1/connections/none", None).await, 404);
     assert_eq!(each(&app.get("/v1/connections").await, "/id"), ["api", "shop"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn tables_are_planned_before_they_change() {
+    let app = TestApp::empty().await;
+    let table = |fields: Value| json!({ "tableReference": { "tableId": "orders" }, "schema": { "fields": fields } });
+    let number = json!({ "name": "number", "type": "STRING", "mode": "REQUIRED" });
+    let amount = json!({ "name": "amount", "type": "INTEGER" });
+    let first = table(json!([number]));
+    let plan = app.post("/v1/tables/orders/plan", first.clone()).await;
+    assert_eq!((plan.status, &plan.body["allowed"]), (200, &json!(true)), "{}", plan.text);
+    assert_eq!(plan.body["plan"]["changes"][0]["change"], "create");
+    refused(&app.api(Method::GET, "/v1/tables/orders", None).await, 404);
+    assert_eq!(put(&app, "/v1/tables/orders", first.clone()).await.status, 200);
+    let more = table(json!([number, amount]));
+    let wider = put(&app, "/v1/tables/orders", more.clone()).await;
+    assert_eq!(wider.body["plan"]["changes"][0]["change"], "add_column", "{}", wider.text);
+    assert_eq!(app.get("/v1/tables/orders").await["schema"]["fields"][1]["name"], "amount");
+    let plan = app.post("/v1/tables/orders/plan", first.clone()).await;
+    assert_eq!(plan.body["allowed"], false, "{}", plan.text);
+    let narrower = put(&app, "/v1/tables/orders", first).await;
+    let detail = refused(&narrower, 409)["detail"].as_str().unwrap();
+    assert!(detail.contains("amount"), "{detail}");
+    let odd = table(json!([{ "name": "number", "type": "COLOUR" }]));
+    refused_at(&put(&app, "/v1/tables/orders", odd).await, 422, "/schema/fields/0/type", "COLOUR");
+    refused_at(
+        &put(&app, "/v1/tables/sales", more).await,
+        422,
+        "/tableReference/tableId",
+        "orders",
+    );
+    // The system's own tables stay as they are.
+    let own = app.get("/v1/tables/messages").await;
+    assert_eq!(put(&app, "/v1/tables/messages", own).await.status, 422);
+    assert_eq!(app.get("/v1/tables/orders/rows").await["items"], json!([]));
+    refused(&app.api(Method::GET, "/v1/tables/nothing/rows", None).await, 404);
     app.finish().await;
 }

@@ -106,7 +106,10 @@ async fn the_end_of_a_child_reaches_its_parent() {
     }
     app.settle().await;
     let guarded = task(&app, id(&guarded)).await;
-    assert_eq!(json!([guarded["status"], guarded["outcome"]]), json!(["completed", "sorry: cancelled"]));
+    assert_eq!(
+        json!([guarded["status"], guarded["outcome"]]),
+        json!(["completed", "sorry: cancelled"])
+    );
     let plain = task(&app, id(&plain)).await;
     assert_eq!(plain["status"], "failed");
     assert_eq!(plain["error"], "the child `greet` ended as cancelled");
@@ -123,8 +126,13 @@ async fn the_end_of_a_child_reaches_its_parent() {
 #[tokio::test]
 async fn cancelling_a_parent_cancels_its_children_and_theirs() {
     let app = family().await;
-    app.publish(&PARENT.replace("flow: parent", "flow: grand").replace("greet", "parent")
-        .replace("vars: {age: 5}", "vars: {mode: wait}")).await;
+    app.publish(
+        &PARENT
+            .replace("flow: parent", "flow: grand")
+            .replace("greet", "parent")
+            .replace("vars: {age: 5}", "vars: {mode: wait}"),
+    )
+    .await;
     let top = start(&app, "grand", "ann", json!({ "mode": "wait" })).await;
     let middle = children(&app, id(&top)).await.remove(0);
     let low = children(&app, id(&middle)).await.remove(0);
@@ -200,13 +208,15 @@ async fn a_child_that_cannot_start_has_failed() {
     let app = TestApp::empty().await;
     open_queue(&app, "desk").await;
     app.publish(GREET).await;
-    app.publish(&PARENT.replace("vars: {age: 5}", "vars: {age: \"{{ mode }}\"}")
-        .replace("into: child, next: done}\n  guarded", "into: child, next: done, on_error: sorry}\n  guarded"))
-        .await;
+    app.publish(&PARENT.replace("vars: {age: 5}", "vars: {age: \"{{ mode }}\"}").replace(
+        "into: child, next: done}\n  guarded",
+        "into: child, next: done, on_error: sorry}\n  guarded",
+    ))
+    .await;
     let parent = start(&app, "parent", "ann", json!({ "mode": "wait" })).await;
     let parent = task(&app, id(&parent)).await;
     assert_eq!(json!([parent["status"], parent["outcome"]]), json!(["completed", "sorry: failed"]));
     let reason = parent["vars"]["child"]["result"]["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains("`age` must be a integer"), "{reason}");
+    assert!(reason.contains("`age` must be of type integer"), "{reason}");
     app.finish().await;
 }

@@ -71,8 +71,22 @@ fn only_bootstrap_names_a_backend() {
 
 #[test]
 fn every_licence_is_one_we_may_ship() {
-    let allowed = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0",
-        "MPL-2.0", "CDLA-Permissive-2.0", "BSL-1.0", "0BSD", "Unlicense", "CC0-1.0", "MIT-0"];
+    let allowed = [
+        "MIT",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "Unicode-3.0",
+        "MPL-2.0",
+        "CDLA-Permissive-2.0",
+        "BSL-1.0",
+        "0BSD",
+        "Unlicense",
+        "CC0-1.0",
+        "MIT-0",
+    ];
     let mut wrong = Vec::new();
     for package in &metadata().packages {
         let Some(licence) = &package.license else {

@@ -52,7 +52,8 @@ async fn events_in_every_mode_wake_the_task_that_waits() {
     app.publish(ORDER).await;
     let mut orders = Vec::new();
     for number in ["A-1", "A-2", "A-3", "A-4"] {
-        let order = start(&app, "order", &format!("of {number}"), json!({ "number": number })).await;
+        let order =
+            start(&app, "order", &format!("of {number}"), json!({ "number": number })).await;
         assert_eq!(order["waiting_for"], "event");
         orders.push(id(&order).to_owned());
     }
@@ -110,7 +111,8 @@ async fn an_event_starts_the_flows_that_name_it() {
     assert_eq!(app.said_to("mei"), ["Is 茶行 open?"]);
 
     // The same event as a delivery of a webhook.
-    let body = json!({ "id": "o-2", "event": "shop.opened", "data": { "owner": "bo", "name": "B" } });
+    let body =
+        json!({ "id": "o-2", "event": "shop.opened", "data": { "owner": "bo", "name": "B" } });
     let answer = app.webhook("demo", body).await;
     assert_eq!((answer.status, &answer.body["message"]), (200, &Value::Null));
     app.settle().await;
@@ -163,11 +165,16 @@ async fn what_is_no_cloud_event_is_refused_as_a_whole() {
     refused_at(&old, 422, "/specversion", "only CloudEvents 1.0");
     refused_at(&structured(&app, &with("id", json!(""))).await, 422, "/id", "1 to 200 bytes");
     refused_at(&structured(&app, &with("type", json!(7))).await, 422, "/type", "expected a string");
-    refused_at(&structured(&app, &with("subject", json!("a\nb"))).await, 422, "/subject", "control");
+    refused_at(
+        &structured(&app, &with("subject", json!("a\nb"))).await,
+        422,
+        "/subject",
+        "control",
+    );
     refused_at(&structured(&app, &with("time", json!("noon"))).await, 422, "/time", "invalid");
     let one_bad = batch(&app, &json!([paid("e-1", "F", 1), with("source", json!(""))])).await;
     refused_at(&one_bad, 422, "/1/source", "1 to 200 bytes");
-    refused_at(&batch(&app, &json!([paid("e", "F", 1), 5])).await, 422, "/1", "expected struct");
+    refused_at(&batch(&app, &json!([paid("e", "F", 1), 5])).await, 422, "/1", "JSON object");
     refused(&batch(&app, &json!([])).await, 422);
     refused(&batch(&app, &json!({})).await, 422);
     let many: Vec<Value> = (0..501).map(|n| paid(&n.to_string(), "F", 1)).collect();

@@ -4,13 +4,16 @@
 //! real socket. Dropping one with work left over, or with failures nobody looked at, fails the
 //! test.
 
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use ports::{Clock, FailureState, Page, Topic};
+use ports::{Clock, Delivery, FailureState, Page, Topic};
+use runtime::Limits;
 use runtime::app::TerminalLine;
 use runtime::egress::{Egress, EgressConfig, HostAllowList, OutgoingRequest};
 use serde_json::{Value, json};
@@ -70,8 +73,23 @@ impl TestApp {
         Self::on(data, demo, clock).await
     }
 
+    /// A server with other bounds than usual.
+    pub async fn with_limits(limits: Limits) -> Self {
+        let data = tempfile::tempdir().expect("a directory for the test");
+        Self::open(data, false, Arc::new(bootstrap::SystemClock), limits).await
+    }
+
     /// A server on a data directory that is there already.
     pub async fn on(data: tempfile::TempDir, demo: bool, clock: Arc<dyn Clock>) -> Self {
+        Self::open(data, demo, clock, Limits::default()).await
+    }
+
+    async fn open(
+        data: tempfile::TempDir,
+        demo: bool,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Self {
         let lines: Arc<Mutex<Vec<TerminalLine>>> = Arc::default();
         let sink = lines.clone();
         let options = ServeOptions {
@@ -79,6 +97,7 @@ impl TestApp {
             listen: ([127, 0, 0, 1], 0).into(),
             demo,
             json: true,
+            limits,
         };
         let terminal = Arc::new(move |line: &TerminalLine| {
             sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
@@ -214,9 +233,23 @@ impl TestApp {
     }
 
     async fn left_over(&self) -> u64 {
+        // Timers first: one that fires in between has published its event by then.
+        let due = self.timers_due().await.len() as u64;
         let backlog = self.server().deliveries().backlog().await.expect("the backlog");
         let open = backlog.into_iter().filter(|(topic, _)| *topic != Topic::Timers);
-        open.map(|(_, count)| count).sum()
+        due + open.map(|(_, count)| count).sum::<u64>()
+    }
+
+    async fn timers_due(&self) -> Vec<Delivery> {
+        let server = self.server();
+        server.deliveries().due(server.app.now(), 1_000).await.expect("the timers")
+    }
+
+    /// The ids of all timers that are set, the earliest first.
+    pub async fn timers(&self) -> Vec<String> {
+        let end = chrono::DateTime::<chrono::Utc>::MAX_UTC;
+        let set = self.server().deliveries().due(end, 1_000).await.expect("the timers");
+        set.into_iter().map(|delivery| delivery.envelope.id).collect()
     }
 
     /// The test makes failures on purpose; they do not fail it.
@@ -249,7 +282,10 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         let unfinished = self.server.is_some() && !std::thread::panicking();
-        assert!(!unfinished, "call `finish().await` at the end of the test: it looks for left-over work");
+        assert!(
+            !unfinished,
+            "call `finish().await` at the end of the test: it looks for left-over work"
+        );
     }
 }
 

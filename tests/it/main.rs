@@ -1,11 +1,30 @@
 //! Integration tests, in one binary.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod api_flows;
+mod api_settings;
 mod api_tasks;
+mod bad_input;
+mod bench;
+mod calls;
 mod children;
 mod crate_graph;
 mod demo;
 mod events;
+mod failures;
+mod landing;
+mod openapi;
+mod partner;
+mod process;
+mod program;
+mod promises;
+mod replay;
+mod replies;
 mod routing;
+mod stream;
 mod talk;
 mod tidy;
+mod timers;
+mod webhook;
 mod wire;

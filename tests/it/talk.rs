@@ -1,9 +1,5 @@
 //! Shorthands: what the tests of the API do again and again, and the flows they do it with.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
 use http::Method;
 use it::{Answer, TestApp};
 use serde_json::{Value, json};
@@ -139,40 +135,4 @@ pub(crate) fn refused_at(answer: &Answer, status: u16, pointer: &str, part: &str
     assert_eq!(body["errors"][0]["pointer"], pointer, "{body}");
     let message = body["errors"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains(part), "{part}: {body}");
-}
-
-/// A request that somebody else's server got.
-#[derive(Debug, Clone)]
-pub(crate) struct Got {
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-/// Somebody else's server: answers everything with `{"ok": true}` and remembers it.
-pub(crate) struct Outside {
-    /// Its `host:port`.
-    pub(crate) host: String,
-    got: Arc<Mutex<Vec<Got>>>,
-}
-
-impl Outside {
-    /// Listens on a free port for as long as the test runs.
-    pub(crate) async fn listen() -> Self {
-        let got: Arc<Mutex<Vec<Got>>> = Arc::default();
-        let seen = got.clone();
-        let take = move |headers: HeaderMap, body: bytes::Bytes| async move {
-            let request = Got { headers, body: body.to_vec() };
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-            (StatusCode::OK, axum::Json(json!({ "ok": true })))
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let host = listener.local_addr().expect("it is bound").to_string();
-        tokio::spawn(async { axum::serve(listener, Router::new().fallback(take)).await });
-        Self { host, got }
-    }
-
-    /// What came, oldest first.
-    pub(crate) fn got(&self) -> Vec<Got> {
-        self.got.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }

@@ -72,8 +72,17 @@ fn functions_fit_a_screen() {
         for (number, line) in text.lines().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let code = line.trim_start();
-            let begins = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ",
-                "pub(crate) fn ", "pub(super) async fn ", "pub(crate) async fn ", "const fn "];
+            let begins = [
+                "fn ",
+                "pub fn ",
+                "async fn ",
+                "pub async fn ",
+                "pub(super) fn ",
+                "pub(crate) fn ",
+                "pub(super) async fn ",
+                "pub(crate) async fn ",
+                "const fn ",
+            ];
             if open.is_none() && begins.iter().any(|begin| code.starts_with(begin)) {
                 open = Some((number, indent));
             }
@@ -82,7 +91,12 @@ fn functions_fit_a_screen() {
                 && (code == "}" || code.ends_with("{}") || code.ends_with(';'))
             {
                 if number - start + 1 > FUNCTION_LINES_MAX {
-                    found.push(format!("{}:{}: {} lines", path.display(), start + 1, number - start + 1));
+                    found.push(format!(
+                        "{}:{}: {} lines",
+                        path.display(),
+                        start + 1,
+                        number - start + 1
+                    ));
                 }
                 open = None;
             }
@@ -93,8 +107,14 @@ fn functions_fit_a_screen() {
 
 #[test]
 fn nothing_is_left_undone_or_switched_off() {
-    let banned = ["#[ig".to_owned() + "nore", "#[al".to_owned() + "low(", "to".to_owned() + "do!(",
-        "TO".to_owned() + "DO", "FIX".to_owned() + "ME", "unimple".to_owned() + "mented!("];
+    let banned = [
+        "#[ig".to_owned() + "nore",
+        "#[al".to_owned() + "low(",
+        "to".to_owned() + "do!(",
+        "TO".to_owned() + "DO",
+        "FIX".to_owned() + "ME",
+        "unimple".to_owned() + "mented!(",
+    ];
     let mut found = Vec::new();
     for (path, text) in sources() {
         for (number, line) in text.lines().enumerate() {

@@ -35,7 +35,7 @@ pub async fn cancel(
 ) -> Result<Json<TaskView>, Problem> {
     let caller = access.may("tasks.write")?;
     let reason = body.reason.unwrap_or_else(|| format!("cancelled by {}", caller.name));
-    act(&gateway, id, caller.name, OperatorAction::Cancel { reason: clip(reason) }).await
+    act(&gateway, id, caller.name, OperatorAction::Cancel { reason: clip(&reason) }).await
 }
 
 /// Enters the failed step again.
@@ -133,8 +133,8 @@ pub async fn resolve(
 ) -> Result<Json<TaskView>, Problem> {
     let caller = access.may("tasks.handle")?;
     let action = OperatorAction::Resolve {
-        resolution: clip(body.resolution),
-        note: body.note.map(clip),
+        resolution: clip(&body.resolution),
+        note: body.note.as_deref().map(clip),
     };
     act(&gateway, id, caller.name, action).await
 }
@@ -163,8 +163,7 @@ pub async fn migrate(
     let caller = access.may("tasks.write")?;
     if body.dry_run {
         let id = TaskId(id);
-        let told =
-            operate::migrate_dry_run(&gateway.app, &id, body.version, &caller.name).await?;
+        let told = operate::migrate_dry_run(&gateway.app, &id, body.version, &caller.name).await?;
         return Ok(Json(told).into_response());
     }
     let action = OperatorAction::Migrate { version: body.version };
@@ -182,6 +181,6 @@ async fn act(
     Ok(Json(TaskView::from(&task)))
 }
 
-fn clip(text: String) -> String {
+fn clip(text: &str) -> String {
     text.chars().take(1_000).collect()
 }

@@ -113,8 +113,7 @@ pub async fn write(
     let said = [id.as_str(), &content.text, payload.as_deref().unwrap_or_default()];
     let event = event_of(&headers, &caller.key, &said);
     let id = ConversationId(id);
-    let receipt =
-        receive::for_conversation_id(&gateway.app, &id, content, payload, event).await?;
+    let receipt = receive::for_conversation_id(&gateway.app, &id, content, payload, event).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt.into())))
 }
 
@@ -171,7 +170,7 @@ pub async fn messages(
             None => None,
         },
         state: match query.state {
-            Some(state) => Some(known_state(state)?),
+            Some(state) => Some(known_state(&state)?),
             None => None,
         },
         created_after: query.created_after,
@@ -185,8 +184,8 @@ pub async fn messages(
     Ok(Json(List { items, next_cursor: found.next }))
 }
 
-fn known_state(state: String) -> Result<MessageState, Problem> {
-    serde_json::from_value(serde_json::Value::String(state.clone()))
+fn known_state(state: &str) -> Result<MessageState, Problem> {
+    serde_json::from_value(serde_json::Value::String(state.to_owned()))
         .map_err(|_| Problem::field("", format!("`state={state}` is no state of a message")))
 }
 

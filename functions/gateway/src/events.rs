@@ -56,10 +56,10 @@ pub async fn receive(
     let (parts, body) = request.into_parts();
     let body = input::bytes(body).await?;
     let mut accepted = Vec::new();
-    for (index, event) in read(&parts.headers, &body)?.into_iter().enumerate() {
-        check(index, &event)?;
+    for (place, event) in read(&parts.headers, &body)? {
+        check(&event).map_err(|problem| problem.inside(&place))?;
         if let Some(connection) = &event.connection {
-            let pointer = format!("/{index}/connection");
+            let pointer = format!("{place}/connection");
             input::known_connection(&gateway, &pointer, connection).await?;
         }
         let external = ExternalEvent {
@@ -80,7 +80,8 @@ pub async fn receive(
     Ok((StatusCode::ACCEPTED, Json(EventsAnswer { events })))
 }
 
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<CloudEvent>, Problem> {
+/// The events, each with its JSON pointer in the body.
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<(String, CloudEvent)>, Problem> {
     let kind = header(headers, "content-type").unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
@@ -91,10 +92,19 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<CloudEvent>, Problem> {
             if items.is_empty() || items.len() > BATCH_MAX {
                 return Err(Problem::field("", format!("a batch has 1 to {BATCH_MAX} events")));
             }
-            items.into_iter().map(input::typed).collect()
+            let read_one = |(index, item)| {
+                let place = format!("/{index}");
+                let event = input::typed(item).map_err(|problem| problem.inside(&place))?;
+                Ok((place, event))
+            };
+            items.into_iter().enumerate().map(read_one).collect()
         }
-        "application/cloudevents+json" => Ok(vec![input::typed(input::json(body)?)?]),
-        _ if headers.contains_key("ce-specversion") => Ok(vec![binary(headers, body)?]),
+        "application/cloudevents+json" => {
+            Ok(vec![(String::new(), input::typed(input::json(body)?)?)])
+        }
+        _ if headers.contains_key("ce-specversion") => {
+            Ok(vec![(String::new(), binary(headers, body)?)])
+        }
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "send a CloudEvent: `Content-Type: application/cloudevents+json`, or the headers \
@@ -137,18 +147,15 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn check(index: usize, event: &CloudEvent) -> Result<(), Problem> {
+fn check(event: &CloudEvent) -> Result<(), Problem> {
     if event.specversion != "1.0" {
-        return Err(Problem::field(
-            format!("/{index}/specversion"),
-            "only CloudEvents 1.0 is understood",
-        ));
+        return Err(Problem::field("/specversion", "only CloudEvents 1.0 is understood"));
     }
-    check_id(&format!("/{index}/id"), &event.id)?;
-    check_id(&format!("/{index}/source"), &event.source)?;
-    check_id(&format!("/{index}/type"), &event.kind)?;
+    check_id("/id", &event.id)?;
+    check_id("/source", &event.source)?;
+    check_id("/type", &event.kind)?;
     match &event.subject {
-        Some(subject) => check_id(&format!("/{index}/subject"), subject),
+        Some(subject) => check_id("/subject", subject),
         None => Ok(()),
     }
 }

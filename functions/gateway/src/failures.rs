@@ -44,9 +44,9 @@ fn known<T: serde::de::DeserializeOwned>(
     value: Option<String>,
 ) -> Result<Option<T>, Problem> {
     let Some(value) = value else { return Ok(None) };
-    serde_json::from_value(Value::String(value.clone()))
-        .map(Some)
-        .map_err(|_| Problem::field("", format!("`{name}={value}` is unknown; /docs lists those known")))
+    serde_json::from_value(Value::String(value.clone())).map(Some).map_err(|_| {
+        Problem::field("", format!("`{name}={value}` is unknown; /docs lists those known"))
+    })
 }
 
 /// Failures, newest first.

@@ -108,11 +108,7 @@ pub struct SourceBody {
     source: Option<String>,
 }
 
-async fn checked(
-    gateway: &Gateway,
-    id: &str,
-    source: Option<String>,
-) -> Result<Checked, Problem> {
+async fn checked(gateway: &Gateway, id: &str, source: Option<String>) -> Result<Checked, Problem> {
     let source = match source {
         Some(source) => source,
         None => administer::draft(&gateway.app, id).await?.source,
@@ -214,8 +210,7 @@ pub async fn rollback(
     JsonBody(body): JsonBody<RollbackBody>,
 ) -> Result<Response, Problem> {
     let caller = access.may("flows.publish")?;
-    let version =
-        administer::rollback(&gateway.app, &id, body.version, &caller.name).await?;
+    let version = administer::rollback(&gateway.app, &id, body.version, &caller.name).await?;
     Ok((StatusCode::CREATED, Json(version_view(&version))).into_response())
 }
 
@@ -230,6 +225,9 @@ pub async fn versions(
 ) -> Result<Json<Value>, Problem> {
     access.may("flows.read")?;
     let found = gateway.app.store().versions(&id).await?;
+    if found.is_empty() {
+        administer::draft(&gateway.app, &id).await?;
+    }
     let items: Vec<Value> = found.iter().map(version_view).collect();
     Ok(Json(json!({ "items": items, "next_cursor": null })))
 }

@@ -9,6 +9,7 @@ use runtime::HandleError;
 use runtime::keys::{self, Caller};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::Gateway;
 use crate::problem::Problem;
@@ -19,7 +20,9 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The raw body of a request, at most [`BODY_BYTES_MAX`].
 pub async fn bytes(body: Body) -> Result<Bytes, Problem> {
     to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        if std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit")) {
+        if std::error::Error::source(&error)
+            .is_some_and(|cause| cause.to_string().contains("length limit"))
+        {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("the body has more than {BODY_BYTES_MAX} bytes; send less"),
@@ -82,14 +85,23 @@ fn find_nul(value: &Value) -> Option<String> {
 
 /// A typed value from JSON; 422 with the pointer of the field at fault.
 pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    // Serde would read a list as the fields in order.
+    if !value.is_object() {
+        return Err(Problem::field("", "the body must be a JSON object: {…}"));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let pointer = error.path().to_string();
-        let pointer = match pointer.as_str() {
-            "." => String::new(),
-            path => format!("/{}", path.replace(['.', '['], "/").replace(']', "")),
-        };
+        let pointer: String = error.path().iter().map(segment).collect();
         Problem::field(pointer, error.inner().to_string())
     })
+}
+
+fn segment(segment: &Segment) -> String {
+    match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", flow::problem::escape_pointer(key)),
+        // Neither is a place in the document.
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    }
 }
 
 /// A JSON body.
@@ -159,14 +171,20 @@ impl FromRequestParts<Gateway> for Access {
 impl Access {
     /// The caller, where they may do this; 403 where not.
     pub fn may(self, permission: &str) -> Result<Caller, Problem> {
-        if self.0.may(permission) {
-            return Ok(self.0);
-        }
-        Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!("this API key lacks the permission `{permission}`"),
-        ))
+        require(&self.0, permission)?;
+        Ok(self.0)
     }
+}
+
+/// One more permission, for routes that take two; 403 where the caller lacks it.
+pub fn require(caller: &Caller, permission: &str) -> Result<(), Problem> {
+    if caller.may(permission) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        format!("this API key lacks the permission `{permission}`"),
+    ))
 }
 
 /// 422 where there is no such connection; trouble of the store stays what it is.

@@ -171,18 +171,35 @@ fn api() -> OpenApiRouter<Gateway> {
 
 /// The OpenAPI 3.1 document, generated from the handlers.
 pub fn openapi() -> Document {
-    api().split_for_parts().1
+    documented().1
 }
 
-/// Everything the gateway serves.
-pub fn router(gateway: Gateway) -> Router {
-    let (api, document) = api().split_for_parts();
+/// The routes and their document. Operation ids are `tag_handler`, which is unique.
+fn documented() -> (Router<Gateway>, Document) {
+    let (routes, mut document) = api().split_for_parts();
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+            operation.operation_id =
+                operation.operation_id.take().map(|handler| format!("{tag}_{handler}"));
+        }
+    }
+    (routes, document)
+}
+
+/// Everything the gateway serves, with `more` routes that get the same treatment: bounds, problem
+/// documents, headers.
+pub fn router(gateway: Gateway, more: Router) -> Router {
+    let (api, document) = documented();
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
     api.route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(gateway.clone())
         .merge(docs)
+        .merge(more)
+        .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(
             ServiceBuilder::new()
                 .layer(SetResponseHeaderLayer::if_not_present(

@@ -79,12 +79,24 @@ impl Problem {
         }
         problem
     }
+
+    /// The same problem of a part of the body, which is at `place`.
+    #[must_use]
+    pub fn inside(mut self, place: &str) -> Self {
+        if self.errors.is_empty() && !place.is_empty() {
+            let message = self.detail.clone();
+            self.errors.push(FieldError { pointer: String::new(), message });
+        }
+        for error in &mut self.errors {
+            error.pointer.insert_str(0, place);
+        }
+        self
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after_seconds;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();

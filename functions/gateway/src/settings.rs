@@ -195,11 +195,13 @@ pub async fn create_key(
     for (index, permission) in body.permissions.iter().enumerate() {
         let well_formed = permission == "*"
             || permission.split_once('.').is_some_and(|(area, act)| {
-                let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
+                let plain =
+                    |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
                 plain(area) && (act == "*" || plain(act))
             });
         if !well_formed {
-            let message = "write `*`, an area such as `tasks.*`, or a permission such as `tasks.read`";
+            let message =
+                "write `*`, an area such as `tasks.*`, or a permission such as `tasks.read`";
             return Err(Problem::field(format!("/permissions/{index}"), message));
         }
         // Nobody gives away more than they have.

@@ -3,7 +3,7 @@
 //! Changes made in this process arrive at once; changes made by other instances are found by
 //! looking again every two seconds, so that a stream is right wherever it is served.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::{Message, Task, TaskId};
+use engine::{Effect, EventBody, HistoryEntry, Message, MessageId, Task, TaskId};
 use futures::stream::{self, Stream, StreamExt};
 use ports::{MessageFilter, Page};
 use runtime::{App, operate};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 
 use crate::Gateway;
-use crate::input::Access;
+use crate::input::{self, Access};
 use crate::problem::Problem;
 use crate::views::{MessageView, TaskView};
 
@@ -37,7 +37,9 @@ struct Watch {
     sequence: u64,
     /// The latest state change of a message that was sent, in microseconds since 1970.
     messages_seen: i64,
-    revisions: HashMap<String, u64>,
+    /// Messages the client knows, and in which revision. None before the first look of a stream
+    /// that resumes: then the time of a state tells whether the client knows it.
+    revisions: Option<HashMap<String, u64>>,
     first: bool,
     /// Nothing was sent yet: the first look tells how the task stands.
     silent: bool,
@@ -55,12 +57,24 @@ pub async fn task(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    access.may("tasks.read")?;
+    // It shows both, so it takes both.
+    let caller = access.may("tasks.read")?;
+    input::require(&caller, "messages.read")?;
     let changes = gateway.app.changes();
-    let task = operate::find(&gateway.app, &TaskId(id)).await?;
-    let (sequence, messages_seen) = match headers.get("last-event-id") {
-        Some(value) => resume(value.to_str().unwrap_or_default())?,
-        None => (task.sequence, gateway.app.now().timestamp_micros()),
+    let id = TaskId(id);
+    let resumed = match headers.get("last-event-id") {
+        Some(value) => Some(resume(value.to_str().unwrap_or_default())?),
+        None => None,
+    };
+    // The messages before the task: what happens in between is told twice, not lost.
+    let messages = latest(&gateway.app, &id).await?;
+    let task = operate::find(&gateway.app, &id).await?;
+    let (sequence, messages_seen, revisions) = match resumed {
+        Some((sequence, messages_seen)) => (sequence, messages_seen, None),
+        None => {
+            let newest = messages.iter().map(changed_at).max().unwrap_or_default();
+            (task.sequence, newest, Some(revisions(&messages)))
+        }
     };
     let watch = Watch {
         app: gateway.app.clone(),
@@ -69,14 +83,14 @@ pub async fn task(
         stop: gateway.stop.clone(),
         sequence,
         messages_seen,
-        revisions: HashMap::new(),
+        revisions,
         first: true,
         silent: true,
         _permit: permit(&gateway)?,
     };
     let events = stream::unfold(watch, |mut watch| async move {
         let events = watch.next().await?;
-        Some((stream::iter(events), watch))
+        Some((stream::iter(events.into_iter().map(Ok)), watch))
     })
     .flatten();
     Ok(respond(events))
@@ -106,9 +120,42 @@ fn resume(id: &str) -> Result<(u64, i64), Problem> {
     })
 }
 
+/// The newest messages of a task, oldest first.
+async fn latest(app: &App, task: &TaskId) -> Result<Vec<Message>, runtime::HandleError> {
+    let filter =
+        MessageFilter { task: Some(task.clone()), newest_first: true, ..MessageFilter::default() };
+    let page = Page { limit: MESSAGES_WATCHED, cursor: None };
+    let mut messages = app.store().list_messages(&filter, &page).await?.items;
+    messages.reverse();
+    Ok(messages)
+}
+
+/// When a message reached its state, in microseconds since 1970.
+fn changed_at(message: &Message) -> i64 {
+    let reached = message.reached.last().map_or(message.created_at, |reached| reached.at);
+    reached.timestamp_micros()
+}
+
+/// The messages that a transition took or made.
+fn messages_of(entry: &HistoryEntry) -> impl Iterator<Item = &MessageId> {
+    let taken = match &entry.event.body {
+        EventBody::Reply { message, .. } => Some(message),
+        _ => None,
+    };
+    let made = entry.effects.iter().filter_map(|effect| match effect {
+        Effect::Send { id, .. } | Effect::Notify { id, .. } => Some(id),
+        _ => None,
+    });
+    taken.into_iter().chain(made)
+}
+
+fn revisions(messages: &[Message]) -> HashMap<String, u64> {
+    messages.iter().map(|message| (message.id.0.clone(), message.revision)).collect()
+}
+
 impl Watch {
     /// Waits for news; none when the server stops.
-    async fn next(&mut self) -> Option<Vec<Result<Event, Infallible>>> {
+    async fn next(&mut self) -> Option<Vec<Event>> {
         loop {
             if *self.stop.borrow() {
                 return None;
@@ -144,28 +191,26 @@ impl Watch {
         }
     }
 
-    async fn look(&mut self) -> Result<Vec<Result<Event, Infallible>>, runtime::HandleError> {
+    async fn look(&mut self) -> Result<Vec<Event>, runtime::HandleError> {
         let mut events = Vec::new();
-        let store = self.app.store();
-        let history = store.history(&self.task, self.sequence, HISTORY_MAX).await?;
-        let filter = MessageFilter {
-            task: Some(self.task.clone()),
-            newest_first: true,
-            ..MessageFilter::default()
-        };
-        let page = Page { limit: MESSAGES_WATCHED, cursor: None };
-        let mut messages = store.list_messages(&filter, &page).await?.items;
-        messages.reverse();
-        let seen_before = self.messages_seen;
-        for message in &messages {
-            if self.is_news(message, seen_before) {
-                events.push(self.event("message", &MessageView::from(message)));
-            }
-        }
+        // Messages are read before the history and told after it, so that no message is told
+        // before the transition it belongs to.
+        let messages = latest(&self.app, &self.task).await?;
+        let history = self.app.store().history(&self.task, self.sequence, HISTORY_MAX).await?;
         for entry in &history {
             self.sequence = entry.sequence;
             events.push(self.event("transition", entry));
         }
+        let news = self.news(&messages, &history);
+        for (index, message) in news.iter().enumerate() {
+            // Of several at one time only the last one's id says that the time is over.
+            let next = news.get(index + 1).map(|next| changed_at(next));
+            if next != Some(changed_at(message)) {
+                self.messages_seen = self.messages_seen.max(changed_at(message));
+            }
+            events.push(self.event("message", &MessageView::from(*message)));
+        }
+        self.revisions = Some(revisions(&messages));
         if !history.is_empty() || std::mem::take(&mut self.silent) {
             let task = operate::find(&self.app, &self.task).await?;
             events.push(self.event("status", &TaskView::from(&task)));
@@ -173,21 +218,27 @@ impl Watch {
         Ok(events)
     }
 
-    fn is_news(&mut self, message: &Message, seen_before: i64) -> bool {
-        let changed = message.reached.last().map_or(message.created_at, |reached| reached.at);
-        let changed = changed.timestamp_micros();
-        let known = self.revisions.insert(message.id.0.clone(), message.revision);
-        self.messages_seen = self.messages_seen.max(changed);
-        known.map_or(changed > seen_before, |revision| revision < message.revision)
+    /// What the client does not know yet, in the order of the times it came about.
+    fn news<'m>(&self, messages: &'m [Message], history: &[HistoryEntry]) -> Vec<&'m Message> {
+        // Times of different writers may overlap: a message of a transition that the client has
+        // not seen is new whatever its time.
+        let unseen: HashSet<&MessageId> = history.iter().flat_map(messages_of).collect();
+        let is_news = |message: &&Message| match &self.revisions {
+            None => changed_at(message) > self.messages_seen || unseen.contains(&message.id),
+            Some(known) => known.get(message.id.as_str()) != Some(&message.revision),
+        };
+        let mut news: Vec<&Message> = messages.iter().filter(is_news).collect();
+        news.sort_by_key(|message| changed_at(message));
+        news
     }
 
-    fn event<T: serde::Serialize>(&self, name: &str, data: &T) -> Result<Event, Infallible> {
+    fn event<T: serde::Serialize>(&self, name: &str, data: &T) -> Event {
         let id = format!("{}.{}", self.sequence, self.messages_seen);
         let event = Event::default().event(name).id(id);
-        Ok(event.json_data(data).unwrap_or_else(|error| {
+        event.json_data(data).unwrap_or_else(|error| {
             tracing::error!(%error, "an event could not be written as JSON");
             Event::default().comment("lost")
-        }))
+        })
     }
 }
 
@@ -197,12 +248,8 @@ impl Watch {
         (status = "4XX", body = Problem)))]
 pub async fn all(State(gateway): State<Gateway>, access: Access) -> Result<Response, Problem> {
     access.may("tasks.read")?;
-    let state = (
-        gateway.app.clone(),
-        gateway.app.changes(),
-        gateway.stop.clone(),
-        permit(&gateway)?,
-    );
+    let state =
+        (gateway.app.clone(), gateway.app.changes(), gateway.stop.clone(), permit(&gateway)?);
     let events = stream::unfold(state, |(app, mut changes, mut stop, permit)| async move {
         loop {
             if *stop.borrow() {

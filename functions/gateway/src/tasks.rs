@@ -164,7 +164,9 @@ pub async fn list(
         Some(other) => {
             return Err(Problem::field(
                 "",
-                format!("`{other}` is no order; use created_desc, created_asc, updated_desc or updated_asc"),
+                format!(
+                    "`{other}` is no order; use created_desc, created_asc, updated_desc or updated_asc"
+                ),
             ));
         }
     };
@@ -254,7 +256,10 @@ impl MessageBody {
     pub(crate) fn content(self) -> Result<(Content, Option<String>), Problem> {
         let most = channels::inbound::TEXT_CHARS_MAX;
         if self.text.chars().nth(most).is_some() {
-            return Err(Problem::field("/text", format!("the text has more than {most} characters")));
+            return Err(Problem::field(
+                "/text",
+                format!("the text has more than {most} characters"),
+            ));
         }
         if self.attachments.len() > 10 {
             return Err(Problem::field("/attachments", "a message has at most 10 attachments"));

@@ -91,7 +91,12 @@ fn refused(gateway: &Gateway, connection: &str, error: InboundError) -> Problem 
 /// loopback sends its own name (DNS rebinding).
 fn from_this_machine(peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
     let proxied = [
-        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "via",
     ];
     let direct = !proxied.iter().any(|name| headers.contains_key(*name));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerArgs};
+use crate::flows;
 use crate::replay::{self, ReplayArgs};
 use crate::server::{self, ServeOptions};
-use crate::flows;
 
 /// Many people, many automated tasks, at once: chat flows as durable tasks.
 #[derive(Debug, Parser)]
@@ -30,7 +30,7 @@ enum Command {
     Serve(ServeArgs),
     /// Play the users of recorded dialogues against a server, and check what became of it.
     ///
-    /// Example: chatflow replay sample.messages.jsonl.zst --server http://127.0.0.1:8080
+    /// Example: `chatflow replay sample.messages.jsonl.zst --speed 60`
     Replay(ReplayArgs),
     /// Check, push, publish and list flows.
     #[command(subcommand)]
@@ -48,7 +48,7 @@ struct ServeArgs {
     /// Set up the demo: three flows and a connection for programs on this machine.
     #[arg(long)]
     demo: bool,
-    /// Print one JSON line once ready: {"url": …, "api_key_file": …}.
+    /// Print one JSON line once ready: `{"url": …, "api_key_file": …}`.
     #[arg(long)]
     json: bool,
 }

@@ -100,7 +100,8 @@ impl Client {
                 follow_redirects: 0,
             })
             .await?;
-        let after = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+        let after =
+            answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
         Ok(Answer {
             status: answer.status,
             body: serde_json::from_slice(&answer.body).unwrap_or_default(),

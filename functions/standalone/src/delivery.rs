@@ -86,9 +86,8 @@ pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receive
     });
     let mut workers = JoinSet::new();
     this.clone().fetch(&mut workers).await;
-    let drained = tokio::time::timeout(DRAIN, async {
-        while workers.join_next().await.is_some() {}
-    });
+    let drained =
+        tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!("some handlers did not end in time; their envelopes come again");
         // One that blocks its thread cannot be aborted and must not keep the server from ending.
@@ -258,7 +257,10 @@ impl DeliveryLoop {
                     // Failures have nowhere further to go: they are tried until they are kept.
                     if attempts < ATTEMPTS_MAX || envelope.topic == Topic::Failures {
                         tracing::info!(
-                            topic = envelope.topic.name(), id = envelope.id, attempts, reason,
+                            topic = envelope.topic.name(),
+                            id = envelope.id,
+                            attempts,
+                            reason,
                             "will try again"
                         );
                         if let Err(error) = self.deliveries.tried(position, attempts).await {
@@ -293,7 +295,10 @@ impl DeliveryLoop {
 
     async fn give_up(&self, position: i64, envelope: &Envelope, reason: String, attempts: u32) {
         tracing::error!(
-            topic = envelope.topic.name(), id = envelope.id, attempts, reason,
+            topic = envelope.topic.name(),
+            id = envelope.id,
+            attempts,
+            reason,
             "gave up; it is kept as a failure"
         );
         let id = format!("dead/{}/{position}", envelope.id);

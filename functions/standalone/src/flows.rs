@@ -76,7 +76,10 @@ pub async fn publish(client: &Client, id: &str, as_json: bool) -> anyhow::Result
     if as_json {
         println!("{answer}");
     } else {
-        println!("published `{id}`, version {}; {} test(s) passed", answer["version"], answer["tests"]);
+        println!(
+            "published `{id}`, version {}; {} test(s) passed",
+            answer["version"], answer["tests"]
+        );
     }
     Ok(())
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use bootstrap::{Local, SystemClock, serve};
 use gateway::Gateway;
 use ports::{Clock, Deliveries};
@@ -88,9 +87,8 @@ impl Server {
         })?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let gateway =
-            Gateway::new(app.clone(), Some(local.deliveries.clone()), stopped.clone());
-        let router: Router = gateway::router(gateway).merge(page::router());
+        let gateway = Gateway::new(app.clone(), Some(local.deliveries.clone()), stopped.clone());
+        let router = gateway::router(gateway, page::router());
         let http = tokio::spawn(serve::http(listener, router, stopped.clone()));
         let delivery =
             tokio::spawn(delivery::run(app.clone(), local.deliveries.clone(), stopped.clone()));
@@ -180,7 +178,11 @@ fn announce(options: &ServeOptions, server: &Server) -> anyhow::Result<()> {
     let key = std::fs::read_to_string(&server.key_file)?;
     let key = key.trim();
     let file = server.key_file.display();
-    writeln!(out, "Chatflow is ready. Ctrl-C stops it; the data stays in {}.", options.data.display())?;
+    writeln!(
+        out,
+        "Chatflow is ready. Ctrl-C stops it; the data stays in {}.",
+        options.data.display()
+    )?;
     writeln!(out, "\n  page   {url}/#key={key}\n  docs   {url}/docs\n  key    {file}")?;
     if options.demo {
         writeln!(out, "\nTry it from another terminal; replies appear here:\n")?;

@@ -17,8 +17,6 @@
 //! A commit is answered when its transaction is on the disk (WAL, `synchronous=FULL`). Texts,
 //! bodies and secrets are never logged, nor do they show in errors.
 
-#![expect(clippy::doc_markdown, reason = "SQLite and BigQuery are names, not code")]
-
 mod commit;
 mod config;
 mod cursor;

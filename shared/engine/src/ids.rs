@@ -121,8 +121,16 @@ fn digest(parts: &[&str]) -> [u8; 32] {
 }
 
 fn hex16(parts: &[&str]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    digest(parts).iter().take(16).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    hex(digest(parts).get(..16).unwrap_or_default())
+}
+
+/// Bytes as lower-case hexadecimal text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex_digit).collect()
+}
+
+fn hex_digit(half: u8) -> Option<char> {
+    char::from_digit(u32::from(half), 16)
 }
 
 fn derived_uuid(at: DateTime<Utc>, parts: &[&str]) -> uuid::fmt::Simple {

@@ -12,9 +12,7 @@ use crate::error::PortResult;
 pub const ENVELOPE_BYTES_MAX: usize = 900 * 1024;
 
 /// Who gets an envelope.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// The controller.

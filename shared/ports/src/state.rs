@@ -25,14 +25,14 @@ pub struct Turn {
     pub tasks: Vec<Task>,
 }
 
-/// A task and the sequence number its stored form must have (0: it must not exist).
+/// A task and the sequence number its stored form must have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskWrite {
     /// The task.
     pub task: Task,
-    /// The stored sequence number.
+    /// The stored sequence number; not looked at where the task is new.
     pub expected: u64,
-    /// Whether it is new: `expected` is then 0 and nothing may be stored.
+    /// Whether it is new: nothing may be stored under its id.
     pub create: bool,
 }
 
@@ -73,13 +73,15 @@ pub struct Commit {
     pub tasks: Vec<TaskWrite>,
     /// Messages.
     pub messages: Vec<MessageWrite>,
-    /// Rows of history.
+    /// Rows of history; a sequence number that is stored already is a `Conflict`.
     pub history: Vec<HistoryEntry>,
     /// What is to be published after the commit.
     pub outbox: Vec<Envelope>,
-    /// Ids of envelopes (timers) that are not needed any more, where they are still here.
+    /// Ids of envelopes (timers) that are not needed any more, where they are still here,
+    /// published or not.
     pub withdrawn: Vec<String>,
-    /// The answer to keep for an idempotency key; a second one for the key is a `Conflict`.
+    /// The answer to keep for an idempotency key; a second one for the key is a `Conflict`, as long
+    /// as the first has not expired.
     pub answer: Option<IdempotentAnswer>,
     /// Things that went wrong, to be kept in the same step.
     pub failures: Vec<crate::admin::Failure>,
@@ -162,7 +164,7 @@ pub enum Sort {
 /// Which part of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Most items (1 to [`PAGE_MAX`]).
+    /// Most items (1 to [`PAGE_MAX`]); anything else is `Invalid` or cut.
     pub limit: usize,
     /// Where the page before ended.
     pub cursor: Option<String>,
@@ -200,7 +202,8 @@ pub struct TaskFilter {
     pub created_after: Option<DateTime<Utc>>,
     /// Created before.
     pub created_before: Option<DateTime<Utc>>,
-    /// Words in its label, its contact or any of its messages.
+    /// Words in its label, its contact or any of its messages: all of them, and the words of
+    /// scripts with spaces by their beginnings.
     pub q: Option<String>,
     /// The order.
     pub sort: Sort,

@@ -1,7 +1,7 @@
 //! The connector: makes the HTTP call of a `call` step and brings its answer back as an event.
 
 use bytes::Bytes;
-use engine::{CallRequest, CallResult, EventBody, EventId};
+use engine::{CallRequest, CallResult, EventBody, EventId, Status, Wait};
 use ports::{Envelope, PortError};
 use serde_json::{Map, Value};
 use url::Url;
@@ -29,10 +29,8 @@ async fn call(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, H
     // A task that was cancelled or has moved on needs no call any more.
     let found = app.store().tasks(std::slice::from_ref(&job.task)).await?;
     let waits = found.first().is_some_and(|task| {
-        matches!(
-            &task.status,
-            engine::Status::Waiting { on: engine::Wait::Call { call }, .. } if *call == job.request.id
-        )
+        let Status::Waiting { on: Wait::Call { call }, .. } = &task.status else { return false };
+        *call == job.request.id
     });
     if !waits {
         return Ok(Outcome::Done);

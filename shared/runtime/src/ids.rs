@@ -10,7 +10,7 @@ pub fn random() -> String {
     if let Err(error) = getrandom::fill(&mut bytes) {
         tracing::error!(%error, "the system's random generator failed");
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    engine::ids::hex(&bytes)
 }
 
 /// The id of an event that nothing names.

@@ -69,7 +69,7 @@ pub async fn authenticate(app: &App, text: &str) -> Result<Option<Caller>, Handl
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    engine::ids::hex(&Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]

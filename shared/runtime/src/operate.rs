@@ -96,7 +96,8 @@ pub async fn start(
         expires_at: at + kept_for,
     };
     let answer: Option<turn::AnswerOf<'_>> = idempotency.is_some().then_some(&keep);
-    let mut handled = turn::run(app, &accepted, &what, answer).await?;
+    let mut handled =
+        first_of(app, idempotency, turn::run(app, &accepted, &what, answer).await).await?;
     if let Some(given) = idempotency.filter(|_| handled.duplicate) {
         // Two of the same request at once: the other one's answer is the answer.
         if let Some(answer) = repeated(app, given).await? {
@@ -104,12 +105,28 @@ pub async fn start(
         }
         // Event ids are remembered for longer than answers: the key may be used anew.
         accepted.id = ids::fresh_event("start");
-        handled = turn::run(app, &accepted, &what, answer).await?;
+        handled =
+            first_of(app, idempotency, turn::run(app, &accepted, &what, answer).await).await?;
     }
     match (handled.refused, handled.task) {
         (Some(refused), _) => Err(HandleError::unprocessable("/vars", refused.to_string())),
         (None, Some(task)) => Ok(Started::Task(Box::new(task))),
         (None, None) => Err(HandleError::NotFound(format!("task of event `{}`", accepted.id))),
+    }
+}
+
+/// Where another request with the same key was first, that is the conflict to tell.
+async fn first_of(
+    app: &App,
+    idempotency: Option<&Idempotency>,
+    handled: Result<turn::Handled, HandleError>,
+) -> Result<turn::Handled, HandleError> {
+    match (handled, idempotency) {
+        (Err(HandleError::Port(PortError::Conflict { what })), Some(given)) => {
+            repeated(app, given).await?;
+            Err(PortError::Conflict { what }.into())
+        }
+        (handled, _) => handled,
     }
 }
 
@@ -216,7 +233,7 @@ pub(crate) async fn send_again(
         event,
         ..old
     };
-    let key = message.conversation.0.clone();
+    let (id, key) = (message.id.clone(), message.conversation.0.clone());
     let send = seal(
         Topic::Outbound,
         format!("send/{}", message.id),
@@ -237,7 +254,11 @@ pub(crate) async fn send_again(
     };
     let receipt = match app.store().commit(commit).await {
         // It was sent again already, and the process ended before the failure was settled.
-        Err(PortError::Conflict { .. }) => return Ok(()),
+        Err(PortError::Conflict { .. })
+            if !app.store().messages(std::slice::from_ref(&id)).await?.is_empty() =>
+        {
+            return Ok(());
+        }
         other => other?,
     };
     if !receipt.unpublished.is_empty() {

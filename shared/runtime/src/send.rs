@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use channels::webhook::outbound::{self, ReplyBody};
 use channels::{Connection, ReplyTarget};
-use engine::{Message, MessageState};
+use engine::{Message, MessageId, MessageState};
 use ports::{Commit, Envelope, Failure, FailureKind, FailureState, MessageWrite, PortError, Topic};
 
 use crate::app::{App, Change, TerminalLine};
@@ -40,11 +40,7 @@ pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
 
 async fn send(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, HandleError> {
     let job: SendJob = open(envelope)?;
-    let found = app.store().messages(std::slice::from_ref(&job.message)).await?;
-    let Some(mut message) = found.into_iter().next() else {
-        return Err(HandleError::NotFound(format!("message `{}`", job.message)));
-    };
-    let stored = message.revision;
+    let mut message = load(app, &job.message).await?;
     if !message.state.may_become(MessageState::Sent) {
         return Ok(Outcome::Done);
     }
@@ -61,6 +57,7 @@ async fn send(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, H
         Sent::Yes => MessageState::Sent,
         Sent::Later { reason, unknown, after } if !last => {
             if *unknown && !doubtful {
+                let stored = message.revision;
                 message.error = Some(reason.clone());
                 message.reach(MessageState::Sending, started);
                 commit(app, message, stored, None).await?;
@@ -71,24 +68,34 @@ async fn send(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, H
         Sent::Later { unknown: true, .. } => MessageState::Unknown,
         Sent::No(_) | Sent::Later { .. } => MessageState::Failed,
     };
-    message.reach(MessageState::Sending, started);
-    message.reach(state, app.now().max(started));
-    let failure = match result {
-        Sent::Yes => {
-            message.error = None;
-            None
-        }
+    let (failure, error) = match result {
+        Sent::Yes => (None, None),
         Sent::No(reason) | Sent::Later { reason, .. } => {
-            message.error = Some(reason.clone());
-            Some(failed(app, envelope, &message, reason, attempt))
+            (Some(failed(app, envelope, &message, reason.clone(), attempt)), Some(reason))
         }
     };
-    match commit(app, message, stored, failure).await {
-        // Somebody else moved the message on: what they wrote counts.
-        Err(PortError::Conflict { .. }) => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(Outcome::Done),
+    let ended = app.now().max(started);
+    for _ in 0..app.limits().conflicts_max.max(1) {
+        let stored = message.revision;
+        message.reach(MessageState::Sending, started);
+        message.reach(state, ended);
+        message.error.clone_from(&error);
+        match commit(app, message, stored, failure.clone()).await {
+            Err(PortError::Conflict { .. }) => message = load(app, &job.message).await?,
+            other => return Ok(other.map(|()| Outcome::Done)?),
+        }
+        // Somebody else moved the message on: what they wrote counts. The store may also have
+        // been busy only; what was sent is noted then, and not sent again.
+        if message.revision != stored && !message.state.may_become(state) {
+            return Ok(Outcome::Done);
+        }
     }
+    Err(PortError::Conflict { what: format!("message `{}`", job.message) }.into())
+}
+
+async fn load(app: &App, id: &MessageId) -> Result<Message, HandleError> {
+    let found = app.store().messages(std::slice::from_ref(id)).await?;
+    found.into_iter().next().ok_or_else(|| HandleError::NotFound(format!("message `{id}`")))
 }
 
 /// To be tried again: after what the other side asked for, but not before the usual wait.

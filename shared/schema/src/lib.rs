@@ -17,8 +17,6 @@
 //!
 //! Nothing here does I/O, knows the time or makes an id.
 
-#![expect(clippy::doc_markdown, reason = "BigQuery and SQLite are names, not code")]
-
 mod base;
 pub mod bigquery;
 mod cell;

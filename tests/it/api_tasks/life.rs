@@ -72,8 +72,12 @@ async fn messages_and_history_tell_what_happened() {
     assert_eq!(each(&messages, "/state"), states);
     let reply = &items(&messages)[1];
     assert_eq!((&reply["id"], &reply["rule"]), (&accepted["message"], &json!("named")));
-    let passed: Vec<&str> = reply["states"].as_array().unwrap().iter()
-        .filter_map(|state| state["state"].as_str()).collect();
+    let passed: Vec<&str> = reply["states"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|state| state["state"].as_str())
+        .collect();
     assert_eq!(passed, ["received", "routed", "processed"]);
     assert_eq!(items(&messages)[2]["in_reply_to"], reply["id"]);
     let page = app.get(&format!("/v1/tasks/{id}/messages?limit=2")).await;
@@ -110,14 +114,19 @@ async fn what_cannot_start_says_why() {
     refused_at(&with("flow", json!("gret")).await, 422, "/flow", "did you mean `greet`?");
     refused_at(&with("flow", json!("zzz")).await, 422, "/flow", "publish it first");
     let wrong = with("vars", json!({ "age": "old", "whoo": 1 })).await;
-    refused_at(&wrong, 422, "/vars", "`age` must be a integer");
+    refused_at(&wrong, 422, "/vars", "`age` must be of type integer");
     refused_at(&wrong, 422, "/vars", "did you mean `who`?");
     refused_at(&with("vars", json!([])).await, 422, "/vars", "expected a map");
     refused_at(&with("contact", json!({ "id": "" })).await, 422, "/contact/id", "1 to 200 bytes");
     refused_at(&with("contact", json!({ "id": "a\nb" })).await, 422, "/contact/id", "control");
     refused_at(&with("contact", json!({ "id": 7 })).await, 422, "/contact/id", "expected a string");
     refused_at(&with("contact", json!({ "id": "a", "x": 1 })).await, 422, "/contact/x", "unknown");
-    refused_at(&with("connection", json!("nope")).await, 422, "/connection", "no connection `nope`");
+    refused_at(
+        &with("connection", json!("nope")).await,
+        422,
+        "/connection",
+        "no connection `nope`",
+    );
     refused_at(&with("conversation", json!("x".repeat(201))).await, 422, "/conversation", "200");
     let incomplete = app.post("/v1/tasks", json!({ "flow": "greet" })).await;
     assert_eq!(refused(&incomplete, 422)["detail"], "missing field `contact`");

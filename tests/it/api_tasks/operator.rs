@@ -3,7 +3,8 @@
 use it::TestApp;
 use serde_json::{Value, json};
 
-use crate::talk::{DESK, GREET, Outside, each, id, items, open_queue, put, refused, refused_at};
+use crate::partner::{Partner, Says};
+use crate::talk::{DESK, GREET, each, id, items, open_queue, put, refused, refused_at};
 use crate::talk::{said, start, task, tell};
 
 /// Calls somebody else's server; nothing is done about a call that cannot be made.
@@ -37,7 +38,7 @@ async fn allow(app: &TestApp, hosts: Value) {
 async fn a_failed_task_says_why_and_can_be_retried() {
     let mut app = TestApp::empty().await;
     app.expect_failures();
-    let outside = Outside::listen().await;
+    let outside = Partner::saying(&[Says::Json(200, json!({ "ok": true }))]).await;
     allow(&app, json!([])).await;
     app.publish(&calling(&outside.host)).await;
     let first = start(&app, "calling", "ann", json!({})).await;
@@ -46,7 +47,7 @@ async fn a_failed_task_says_why_and_can_be_retried() {
     assert_eq!(json!([failed["status"], failed["step"]]), json!(["failed", "call"]));
     let reason = failed["error"].as_str().unwrap_or_default();
     assert!(reason.contains("127.0.0.1"), "{reason}");
-    assert!(outside.got().is_empty(), "an address inside is never reached unless allowed");
+    assert!(outside.asked().is_empty(), "an address inside is never reached unless allowed");
     let list = app.get("/v1/failures?state=open&kind=task").await;
     assert_eq!(each(&list, "/task"), [id(&second), id(&first)]);
 
@@ -64,7 +65,7 @@ async fn a_failed_task_says_why_and_can_be_retried() {
             json!(["completed", "200", true, null])
         );
     }
-    assert_eq!(outside.got().len(), 2);
+    assert_eq!(outside.asked().len(), 2);
     refused(&app.post(&format!("/v1/failures/{failure}/retry"), json!({})).await, 409);
     refused(&app.post("/v1/failures/fail_x/discard", json!({})).await, 404);
     app.finish().await;
@@ -112,7 +113,12 @@ async fn a_person_takes_over_and_hands_back() {
     assert_eq!(json!([taken.body["queue"], taken.body["assignee"]]), json!(["second-line", "joe"]));
     assert_eq!(each(&app.get("/v1/tasks?queue=second-line").await, "/id"), [id(&started)]);
     assert_eq!(app.get("/v1/tasks?queue=desk").await["items"], json!([]));
-    refused_at(&act("assign", json!({ "queue": "third" })).await, 422, "/queue", "no queue `third`");
+    refused_at(
+        &act("assign", json!({ "queue": "third" })).await,
+        422,
+        "/queue",
+        "no queue `third`",
+    );
 
     tell(&app, id(&started), "Is anybody there?").await;
     assert_eq!(task(&app, id(&started)).await["input"], "Is anybody there?");

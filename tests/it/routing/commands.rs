@@ -15,7 +15,10 @@ async fn commands_in_english() {
     assert!(offered.contains("• Taxi") && offered.contains("• Lunch"), "{offered}");
     assert_eq!(mei.say("/new taxi").await, ["Where to?"], "by its id");
     assert_eq!(mei.say("/new Hotel").await.len(), 1, "by its name");
-    assert_eq!(mei.say("/new nothing").await, ["There is no flow of that name. Send /new to see them."]);
+    assert_eq!(
+        mei.say("/new nothing").await,
+        ["There is no flow of that name. Send /new to see them."]
+    );
     let list = "Your open tasks:\n  1. Taxi – waits for your reply\n▶ 2. Hotel – waits for your \
                 reply\nSend /switch and a number to change task.";
     assert_eq!(mei.say("/tasks").await, [list]);
@@ -30,7 +33,10 @@ async fn commands_in_english() {
     let hotel = newest(&app, "mei", "hotel").await;
     assert_eq!(mei.say("/cancel 2").await, ["Cancelled: Hotel"]);
     let hotel = app.get(&format!("/v1/tasks/{}", id(&hotel))).await;
-    assert_eq!(json!([hotel["status"], hotel["error"]]), json!(["cancelled", "the contact cancelled it"]));
+    assert_eq!(
+        json!([hotel["status"], hotel["error"]]),
+        json!(["cancelled", "the contact cancelled it"])
+    );
     assert_eq!(mei.say("/cancel").await, ["Cancelled: Taxi"]);
     assert_eq!(mei.say("/cancel").await, [none]);
     assert!(mei.say("/help").await.join("").contains("/switch 2 – talk about task 2"));

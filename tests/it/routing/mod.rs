@@ -42,7 +42,7 @@ steps:
 "#;
 
 /// Waits for an hour; its keyword interrupts.
-const PARCEL: &str = r#"
+const PARCEL: &str = r"
 flow: parcel
 name: {en: Parcel, zh-TW: 包裹}
 triggers: [{on: keyword, any: [parcel, 包裹], when_busy: interrupt}]
@@ -51,7 +51,7 @@ steps:
   on_its_way: {type: say, text: It is on its way., next: drive}
   drive: {type: wait, for: 1h, next: done}
   done: {type: end}
-"#;
+";
 
 /// Starts when the conversation is free.
 const LUNCH: &str = r#"

@@ -20,7 +20,13 @@ async fn two_tasks_in_one_conversation_take_turns() {
     assert_eq!(mei.say("9:00").await, ["🚕 airport, 9:00"]);
     assert_eq!(
         routed(&app, "mei").await,
-        ["Taxi → interrupt", "airport → focused", "ＨＯＴＥＬ → interrupt", "2 → focused", "9:00 → focused"]
+        [
+            "Taxi → interrupt",
+            "airport → focused",
+            "ＨＯＴＥＬ → interrupt",
+            "2 → focused",
+            "9:00 → focused"
+        ]
     );
     let view = conversation(&app, "mei").await;
     assert_eq!((&view["focus"], &view["open"]), (&Value::Null, &json!([])));
@@ -40,7 +46,7 @@ async fn a_message_that_names_its_task_goes_there() {
     let choice = items(&asked)[0]["content"]["choices"][1].clone();
     assert_eq!(choice["label"], "Tainan");
     let press = json!({ "text": choice["label"], "payload": choice["payload"] });
-    assert_eq!(mei.send(press.clone()).await, ["🏨 Tainan", "Where to?"]);
+    assert_eq!(mei.send(press.clone()).await, ["[Hotel] 🏨 Tainan"]);
     // Pressed once more, the question has been answered.
     assert_eq!(mei.send(press).await, ["That question has been answered already."]);
     // The body may name the task itself.
@@ -61,8 +67,14 @@ async fn a_message_that_names_its_task_goes_there() {
     assert!(items(&states).iter().all(|message| message["state"] == "failed"), "{states}");
     assert_eq!(
         routed(&app, "mei").await,
-        ["hotel → interrupt", "taxi → interrupt", "Tainan → named", "Tainan → named",
-         "hotel → interrupt", "station → named"]
+        [
+            "hotel → interrupt",
+            "taxi → interrupt",
+            "Tainan → named",
+            "Tainan → named",
+            "hotel → interrupt",
+            "station → named"
+        ]
     );
     app.finish().await;
 }
@@ -97,18 +109,17 @@ async fn where_several_wait_the_person_is_asked_which() {
     assert_eq!(mei.say("nine o'clock").await, [which]);
     let held = app.get("/v1/messages?contact=mei&state=received").await;
     assert_eq!(items(&held).len(), 2, "both are kept");
-    // The answer brings both to the second task, in order; it has the focus now.
-    assert_eq!(mei.say("2").await, ["At what time?", "🚕 airport, nine o'clock"]);
+    // The answer brings both to the second task, in order. It ends; the first one gets the
+    // focus and asks again.
+    let answers = ["[Taxi] At what time?", "[Taxi] 🚕 airport, nine o'clock", "Where to?"];
+    assert_eq!(mei.say("2").await, answers);
     let list = app.get("/v1/tasks?contact=mei&flow=taxi&sort=created_asc").await;
     assert_eq!(items(&list)[0]["status"], "waiting");
     assert_eq!(items(&list)[1]["vars"], json!({ "place": "airport", "time": "nine o'clock" }));
     let held = app.get("/v1/messages?contact=mei&state=received").await;
     assert_eq!(items(&held).len(), 0);
     let rules = routed(&app, "mei").await;
-    assert_eq!(
-        rules.get(3..).unwrap(),
-        ["airport → asked", "nine o'clock → asked", "2 → asked"]
-    );
+    assert_eq!(rules.get(3..).unwrap(), ["airport → asked", "nine o'clock → asked", "2 → asked"]);
     app.finish().await;
 }
 
@@ -129,7 +140,8 @@ async fn which_one_is_answered_by_label_and_by_button() {
     let choice = items(&list)[0]["content"]["choices"][0].clone();
     assert_eq!(choice["label"], "Taxi");
     let press = json!({ "text": "Taxi", "payload": choice["payload"] });
-    assert_eq!(mei.send(press).await.last().unwrap(), "🚕 Tainan, airport");
+    let answers = mei.send(press).await;
+    assert_eq!(answers[..2], ["[Taxi] At what time?", "[Taxi] 🚕 Tainan, airport"]);
     app.finish().await;
 }
 
@@ -148,8 +160,15 @@ async fn a_trigger_may_wait_or_leave_the_message_to_who_waits() {
     assert_eq!(mei.say("lunch").await, ["What will it be?"], "nothing is in its way");
     assert_eq!(
         routed(&app, "mei").await,
-        ["note → trigger", "taxi → interrupt", "note → focused", "lunch → trigger",
-         "9:00 → focused", "noodles → focused", "lunch → trigger"]
+        [
+            "note → trigger",
+            "taxi → interrupt",
+            "note → focused",
+            "lunch → trigger",
+            "9:00 → focused",
+            "noodles → focused",
+            "lunch → trigger"
+        ]
     );
     let states = app.get("/v1/messages?contact=mei&direction=in").await;
     assert!(items(&states).iter().all(|message| message["state"] == "processed"), "{states}");

@@ -104,7 +104,8 @@ mod tests {
             ts: DateTime::UNIX_EPOCH,
         };
         let mut domains = HashMap::new();
-        let mut event = |d: &str, turn, domain: &str| message(line(d, turn, domain), &mut domains).event;
+        let mut event =
+            |d: &str, turn, domain: &str| message(line(d, turn, domain), &mut domains).event;
         assert_eq!(event("a", 0, "Hotels").as_deref(), Some("demo.domain.hotels"));
         assert_eq!(event("a", 2, "Hotels"), None);
         assert_eq!(event("a", 4, "taxi").as_deref(), Some("demo.domain.taxi"));

@@ -50,16 +50,14 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<bool> {
         .with_context(|| format!("{} cannot be replayed", args.file.display()))?;
     let client = Client::new(&args.server)?;
     client.get("/v1/reports/overview").await?;
-    let name = args.run.clone().unwrap_or_else(|| {
-        runtime::ids::random().chars().take(8).collect()
-    });
+    let name = args.run.clone().unwrap_or_else(|| runtime::ids::random().chars().take(8).collect());
     let bar = progress(messages.len() as u64, args.json);
-    let landed_before = report::landed(&client).await?;
+    let before = report::before(&client, args, &name).await?;
     let played = play::play(&client, args, &name, &messages, &bar).await?;
     bar.set_message("waiting for the server to finish");
     play::settle(&client).await?;
     bar.finish_and_clear();
-    let report = report::make(&client, args, &name, &messages, played, &landed_before).await?;
+    let report = report::make(&client, args, &name, &messages, played, &before).await?;
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -73,9 +71,9 @@ fn progress(length: u64, quiet: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    if let Ok(style) = ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} messages, {per_sec}, {eta} left {msg}",
-    ) {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} messages, {per_sec}, {eta} left {msg}")
+    {
         bar.set_style(style);
     }
     bar

@@ -23,21 +23,21 @@ pub(super) struct Report {
     sent: u64,
     accepted: usize,
     seconds: f64,
-    messages_per_second: f64,
+    messages_per_second: u64,
     routed: BTreeMap<String, u64>,
     tasks: usize,
     switches: u64,
     replies: u64,
     reply_states: BTreeMap<String, u64>,
-    reply_p50_ms: f64,
-    reply_p99_ms: f64,
+    reply_p50_micros: i64,
+    reply_p99_micros: i64,
     landed_rows: BTreeMap<String, u64>,
     failures: u64,
     pub(super) problems: Vec<String>,
 }
 
 /// Current rows of every table.
-pub(super) async fn landed(client: &Client) -> anyhow::Result<BTreeMap<String, u64>> {
+async fn landed(client: &Client) -> anyhow::Result<BTreeMap<String, u64>> {
     let tables = client.get("/v1/tables").await?;
     let rows = tables["items"].as_array().into_iter().flatten();
     Ok(rows
@@ -58,19 +58,33 @@ struct Seen {
     switches: u64,
     reply_states: BTreeMap<String, u64>,
     answered: HashSet<String>,
-    latencies: Vec<f64>,
+    /// From acceptance to the first reply, in microseconds.
+    latencies: Vec<i64>,
     messages: u64,
     problems: Vec<String>,
 }
 
-pub(super) async fn make(
+/// What the server had before the replay.
+pub(super) struct Before {
+    /// Current rows of every table.
+    landed: BTreeMap<String, u64>,
+    /// Messages of the run: there are some where its name was used before.
+    messages: u64,
+}
+
+/// Looks at the server before the replay.
+pub(super) async fn before(
     client: &Client,
     args: &ReplayArgs,
     run: &str,
-    messages: &[UserMessage],
-    played: Played,
-    landed_before: &BTreeMap<String, u64>,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Before> {
+    let landed = landed(client).await?;
+    // A name made for this run is new: nothing can be there.
+    let messages = if args.run.is_some() { gather(client, args, run).await?.messages } else { 0 };
+    Ok(Before { landed, messages })
+}
+
+async fn gather(client: &Client, args: &ReplayArgs, run: &str) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let prefix = format!("{run}/");
     let mut cursor: Option<String> = None;
@@ -87,19 +101,30 @@ pub(super) async fn make(
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = Some(next.to_owned()),
-            None => break,
+            None => return Ok(seen),
         }
     }
+}
+
+pub(super) async fn make(
+    client: &Client,
+    args: &ReplayArgs,
+    run: &str,
+    messages: &[UserMessage],
+    played: Played,
+    before: &Before,
+) -> anyhow::Result<Report> {
+    let mut seen = gather(client, args, run).await?;
     seen.compare(messages);
     let mut landed_rows = landed(client).await?;
     for (table, rows) in &mut landed_rows {
-        *rows = rows.saturating_sub(landed_before.get(table).copied().unwrap_or_default());
+        *rows = rows.saturating_sub(before.landed.get(table).copied().unwrap_or_default());
     }
     let messages_landed = landed_rows.get("messages").copied().unwrap_or_default();
-    if messages_landed < seen.messages {
+    let stored = seen.messages.saturating_sub(before.messages);
+    if messages_landed < stored {
         seen.problems.push(format!(
-            "{} messages are stored, but only {messages_landed} landed in the warehouse",
-            seen.messages
+            "{stored} messages are stored, but only {messages_landed} landed in the warehouse",
         ));
     }
     let failures = client.get("/v1/failures?state=open&limit=200").await?;
@@ -112,7 +137,8 @@ impl Seen {
         let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
         match message["direction"].as_str() {
             Some("in") => {
-                let Some(id) = message["external_id"].as_str().and_then(|id| id.strip_prefix(prefix))
+                let Some(id) =
+                    message["external_id"].as_str().and_then(|id| id.strip_prefix(prefix))
                 else {
                     return;
                 };
@@ -130,7 +156,7 @@ impl Seen {
                     && self.answered.insert(question.to_owned())
                 {
                     let micros = sent.signed_duration_since(received).num_microseconds();
-                    self.latencies.push(micros.unwrap_or_default() as f64 / 1_000.0);
+                    self.latencies.push(micros.unwrap_or_default());
                 }
             }
         }
@@ -169,10 +195,8 @@ impl Seen {
                 }
             }
         }
-        let expected: HashMap<&str, &Vec<&str>> = by_user
-            .values()
-            .filter_map(|ids| ids.first().map(|first| (*first, ids)))
-            .collect();
+        let expected: HashMap<&str, &Vec<&str>> =
+            by_user.values().filter_map(|ids| ids.first().map(|first| (*first, ids))).collect();
         for (conversation, ids) in &self.order {
             let first = ids.first().map(String::as_str).unwrap_or_default();
             if expected.get(first).is_none_or(|expected| *expected != ids) {
@@ -189,7 +213,7 @@ impl Seen {
         landed_rows: BTreeMap<String, u64>,
         failures: u64,
     ) -> Report {
-        self.latencies.sort_by(f64::total_cmp);
+        self.latencies.sort_unstable();
         let more = self.problems.len().saturating_sub(PROBLEMS_LISTED);
         self.problems.truncate(PROBLEMS_LISTED);
         if more > 0 {
@@ -202,15 +226,15 @@ impl Seen {
             users: users.len(),
             sent: played.accepted,
             accepted: self.counted.len(),
-            seconds: played.seconds,
-            messages_per_second: played.accepted as f64 / played.seconds.max(f64::EPSILON),
+            seconds: played.took.as_secs_f64(),
+            messages_per_second: played.per_second(),
             routed: self.routed,
             tasks: self.tasks.len(),
             switches: self.switches,
             replies: self.reply_states.values().sum(),
             reply_states: self.reply_states,
-            reply_p50_ms: percentile(&self.latencies, 0.50),
-            reply_p99_ms: percentile(&self.latencies, 0.99),
+            reply_p50_micros: percentile(&self.latencies, 50),
+            reply_p99_micros: percentile(&self.latencies, 99),
             landed_rows,
             failures,
             problems: self.problems,
@@ -225,8 +249,8 @@ fn reached(message: &Value, state: &str) -> Option<DateTime<Utc>> {
 }
 
 /// The nearest-rank percentile of sorted values; 0 of none.
-fn percentile(sorted: &[f64], part: f64) -> f64 {
-    let rank = (sorted.len() as f64 * part).ceil() as usize;
+fn percentile(sorted: &[i64], percent: usize) -> i64 {
+    let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
@@ -235,13 +259,14 @@ impl Report {
     pub(super) fn print(&self) {
         println!("run {}: {} user messages of {} users", self.run, self.user_messages, self.users);
         println!(
-            "  accepted   {} in {:.1} s ({:.0} per second)",
+            "  accepted   {} in {:.1} s ({} per second)",
             self.accepted, self.seconds, self.messages_per_second
         );
         println!("  routed     {}", list(&self.routed));
         println!("  tasks      {} ({} switches)", self.tasks, self.switches);
         println!("  replies    {} ({})", self.replies, list(&self.reply_states));
-        println!("  to reply   p50 {:.1} ms, p99 {:.1} ms", self.reply_p50_ms, self.reply_p99_ms);
+        let (p50, p99) = (self.reply_p50_micros / 1_000, self.reply_p99_micros / 1_000);
+        println!("  to reply   p50 {p50} ms, p99 {p99} ms");
         println!("  landed     {}", list(&self.landed_rows));
         println!("  failures   {}", self.failures);
         if self.problems.is_empty() {

@@ -144,8 +144,8 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         // The usual `body.a.b` needs no template engine.
-        if let Some(value) = self.path(expression) {
-            return Ok(value.cloned().filter(is_something));
+        if let Some(parts) = plain_path(expression) {
+            return Ok(self.follow(&parts).cloned().filter(is_something));
         }
         let empty = Map::new();
         let scope = Scope {
@@ -167,27 +167,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Follows a plain path; `None` where the expression is more than a path.
-    fn path(&self, expression: &str) -> Option<Option<&Value>> {
-        let plain = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        };
-        let mut parts = expression.split('.');
-        let root = parts.next().filter(|root| plain(root))?;
-        if !expression.split('.').all(plain) {
-            return None;
-        }
-        let mut value = self.extra.get(root)?;
-        for part in parts {
-            match value {
-                Value::Object(map) => match map.get(part) {
-                    Some(inner) => value = inner,
-                    None => return Some(None),
-                },
-                _ => return Some(None),
-            }
-        }
-        Some(Some(value))
+    fn follow(&self, parts: &[&str]) -> Option<&Value> {
+        let (root, rest) = parts.split_first()?;
+        rest.iter().try_fold(self.extra.get(*root)?, |value, part| value.get(*part))
     }
 
     fn text(&self, field: &str, expression: &str) -> Result<Option<String>, InboundError> {
@@ -249,6 +231,16 @@ impl<'a> Reader<'a> {
             )),
         }
     }
+}
+
+/// The parts of an expression that is no more than a path of names.
+fn plain_path(expression: &str) -> Option<Vec<&str>> {
+    let plain = |part: &&str| {
+        part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let parts: Vec<&str> = expression.split('.').collect();
+    (parts.len() > 1 && parts.iter().all(plain)).then_some(parts)
 }
 
 fn is_something(value: &Value) -> bool {

@@ -40,7 +40,7 @@ fn mac(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> Option<Hmac<Sha25
 pub fn sign(secret: &str, id: &str, at: DateTime<Utc>, body: &[u8]) -> String {
     match mac(secret, id, at.timestamp(), body) {
         Some(mac) => format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())),
-        // HMAC takes keys of every length, so this arm is never taken; an empty signature is refused.
+        // HMAC takes keys of every length: never taken, and an empty signature is refused.
         None => String::new(),
     }
 }

@@ -10,6 +10,9 @@ use crate::app::App;
 use crate::outcome::HandleError;
 use crate::schedules;
 
+/// Most problems that are told; a broken document of many lines has one for each.
+const PROBLEMS_MAX: usize = 500;
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
@@ -30,7 +33,7 @@ impl Checked {
 pub async fn check_source(app: &App, id: &str, source: &str) -> Result<Checked, HandleError> {
     let parsed = match flow::parse(source) {
         Ok(parsed) => parsed,
-        Err(problems) => return Ok(Checked { flow: None, problems }),
+        Err(problems) => return Ok(Checked { flow: None, problems: told(problems) }),
     };
     let around = Snapshot::take(app, id).await?;
     let mut problems = check(&parsed.flow, &around);
@@ -42,7 +45,18 @@ pub async fn check_source(app: &App, id: &str, source: &str) -> Result<Checked, 
         );
     }
     let problems = problems.into_iter().map(|problem| parsed.positions.locate(problem)).collect();
-    Ok(Checked { flow: Some(parsed.flow), problems })
+    Ok(Checked { flow: Some(parsed.flow), problems: told(problems) })
+}
+
+/// The problems, errors first where they are too many to tell all.
+fn told(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+    if more > 0 {
+        problems.sort_by_key(|problem| problem.severity);
+        problems.truncate(PROBLEMS_MAX);
+        problems.push(Problem::error("", format!("{more} more problems are not shown")));
+    }
+    problems
 }
 
 /// Writes a draft; it may have problems, but it must be a flow document's text. `expected` is the

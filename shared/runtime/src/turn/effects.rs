@@ -62,8 +62,9 @@ impl Work<'_> {
                 Effect::Record { id, table, row } => {
                     let mut row = row.clone();
                     row.insert("event_id".into(), json!(self.accepted.id));
-                    // Unique within the event even where several tasks record in it.
-                    let sequence = self.records.len() + 1;
+                    // Grows from one event to the next, so that the newest row of a key is the
+                    // current one; unique within the event even where several tasks record in it.
+                    let sequence = self.tick().timestamp_micros();
                     row.insert("sequence".into(), json!(sequence));
                     self.records.push(LandingRow { id: id.0.clone(), table: table.clone(), row });
                 }

@@ -1,6 +1,6 @@
 //! Events from outside that name no conversation: to whatever waits for them, and to triggers.
 
-use engine::{EventBody, EventId, TaskId, Vars};
+use engine::{ConversationId, EventBody, EventId, TaskId, Vars};
 use flow::template::{self, Scope};
 use flow::{Contact, Trigger};
 use ports::{Commit, Envelope, Failure, FailureKind, FailureState, PortError, Topic};
@@ -26,7 +26,10 @@ pub(super) async fn fan_out(
     waiting(app, accepted, event, &mut envelopes).await?;
     triggered(app, accepted, event, &mut envelopes).await?;
     if envelopes.is_empty() {
-        return keep(app, accepted, event).await;
+        // Nobody waits any more for an event that has had its effect.
+        let nowhere = ConversationId(String::new());
+        let seen = app.store().turn(Some(&accepted.id), &nowhere, &[]).await?.seen;
+        return if seen { Ok(()) } else { keep(app, accepted, event).await };
     }
     // The event's id goes with them: a repeated delivery finds it and wakes nobody who came later.
     let commit = Commit {

@@ -26,7 +26,7 @@ impl Work<'_> {
         let refused = match begun {
             Ok(()) => None,
             Err(reason) if start.parent.as_ref().is_some_and(|parent| parent.waits) => {
-                self.not_started(start, &reason).await?;
+                self.not_started(start, &reason)?;
                 Some(Refused::Invalid(reason))
             }
             // Nobody else would hear of it: the caller is told, or it is kept as a failure.
@@ -40,7 +40,7 @@ impl Work<'_> {
     }
 
     /// A child that cannot start has ended as failed, as far as its parent can tell.
-    async fn not_started(&mut self, start: &StartJob, reason: &str) -> Result<(), HandleError> {
+    fn not_started(&mut self, start: &StartJob, reason: &str) -> Result<(), HandleError> {
         let Some(parent) = start.parent.as_ref().filter(|parent| parent.waits) else {
             return Ok(());
         };
