@@ -235,10 +235,9 @@ impl Bench {
         for _ in 0..10_000 {
             let handled = self.round().await;
             let swept = self.sweep().await;
-            if handled + swept == 0 && self.faulty.flush().await.is_ok() {
-                if self.waiting().await.is_empty() {
-                    return;
-                }
+            let idle = handled + swept == 0 && self.faulty.flush().await.is_ok();
+            if idle && self.waiting().await.is_empty() {
+                return;
             }
         }
         panic!("it never comes to rest");

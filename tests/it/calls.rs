@@ -168,6 +168,21 @@ async fn too_large_an_answer_is_refused_and_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_cancelled_task_calls_nobody_any_more() {
+    let partner = Partner::saying(&[Says::Nothing]).await;
+    let app = shop(&partner, "").await;
+    let body = json!({ "flow": "buy", "contact": { "id": "ann" } });
+    let begun = app.post("/v1/tasks", body).await.body;
+    app.until("the first attempt is made", async || partner.asked().len() == 1).await;
+    let cancelled = app.post(&format!("/v1/tasks/{}/cancel", id(&begun)), json!({})).await;
+    assert_eq!(cancelled.body["status"], "cancelled", "{}", cancelled.text);
+    app.settle().await;
+    assert_eq!(partner.asked().len(), 1, "the two attempts that were left are not made");
+    assert_eq!(task(&app, id(&begun)).await["status"], "cancelled");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn no_redirect_leads_inside() {
     let inside = Partner::saying(&[Says::Json(200, json!({ "order": "secret" }))]).await;
     let targets = [

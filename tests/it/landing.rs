@@ -134,7 +134,7 @@ async fn rows_that_came_before_their_column_are_replayed_when_it_is_there() {
     assert_eq!(items(&kept)[0]["reasons"], json!([reason]));
 
     let colour = json!({ "name": "colour", "type": "STRING", "mode": "NULLABLE" });
-    let plan = app.post("/v1/tables/orders/plan", orders(&[colour.clone()])).await;
+    let plan = app.post("/v1/tables/orders/plan", orders(std::slice::from_ref(&colour))).await;
     assert_eq!(plan.body["allowed"], true, "{}", plan.text);
     assert_eq!(put(&app, "/v1/tables/orders", orders(&[colour])).await.status, 200);
     let again = app.post("/v1/tables/orders/replay", json!({})).await;

@@ -86,17 +86,48 @@ impl Crowd {
     /// One person writes until the server is gone. What was not accepted is written again next
     /// time, for nobody knows whether it arrived.
     async fn write(self: Arc<Self>, person: usize, client: Client) {
-        loop {
-            let number = *self.accepted[person].lock().unwrap();
-            let body = json!({
-                "id": format!("c{person}/{number}"), "contact": { "id": format!("c{person}") },
-                "text": format!("m{number}"),
-            });
-            if send(&client, Method::POST, "/webhooks/erp", &body).await != 200 {
-                return;
-            }
+        while self.write_once(person, &client).await {}
+    }
+
+    /// One message; false where nobody said that it was accepted.
+    async fn write_once(&self, person: usize, client: &Client) -> bool {
+        let number = *self.accepted[person].lock().unwrap();
+        let body = json!({
+            "id": format!("c{person}/{number}"), "contact": { "id": format!("c{person}") },
+            "text": format!("m{number}"),
+        });
+        let accepted = send(client, Method::POST, "/webhooks/erp", &body).await == 200;
+        if accepted {
             *self.accepted[person].lock().unwrap() += 1;
             self.total.fetch_add(1, Ordering::Relaxed);
+        }
+        accepted
+    }
+}
+
+impl Crowd {
+    /// Everybody was heard once, in order, and answered once, in order.
+    fn assert_heard_and_answered(&self, all: &[Value]) {
+        let text = |message: &Value| message["content"]["text"].as_str().unwrap().to_owned();
+        let mut talks: BTreeMap<&str, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        for message in all {
+            let (heard, answered) = talks.entry(message["contact"].as_str().unwrap()).or_default();
+            if message["direction"] == "in" {
+                assert_eq!(message["state"], "processed", "{message}");
+                heard.push(text(message));
+            } else {
+                assert_eq!(message["state"], "sent", "{message}");
+                answered.push(text(message));
+            }
+        }
+        assert_eq!(talks.len(), self.accepted.len());
+        for (person, accepted) in self.accepted.iter().enumerate() {
+            let count = *accepted.lock().unwrap();
+            let (heard, answered) = &talks[format!("c{person}").as_str()];
+            let expected: Vec<String> = (0..count).map(|n| format!("m{n}")).collect();
+            assert_eq!(*heard, expected);
+            let expected: Vec<String> = (0..count).map(|n| format!("{n}: m{n}")).collect();
+            assert_eq!(*answered, expected);
         }
     }
 }
@@ -128,39 +159,11 @@ async fn killed_at_any_instant_it_loses_nothing_and_doubles_nothing() {
     let client = process.client();
     // Who was left without an answer writes the same message once more.
     for person in 0..PEOPLE {
-        let number = *crowd.accepted[person].lock().unwrap();
-        let body = json!({
-            "id": format!("c{person}/{number}"), "contact": { "id": format!("c{person}") },
-            "text": format!("m{number}"),
-        });
-        assert_eq!(send(&client, Method::POST, "/webhooks/erp", &body).await, 200);
+        assert!(crowd.write_once(person, &client).await);
     }
     settle(&client).await;
     let all = messages(&client).await;
-    let text = |message: &Value| message["content"]["text"].as_str().unwrap().to_owned();
-    let mut talks: BTreeMap<&str, (Vec<String>, Vec<String>)> = BTreeMap::new();
-    for message in &all {
-        let (heard, answered) = talks.entry(message["contact"].as_str().unwrap()).or_default();
-        match message["direction"].as_str() {
-            Some("in") => {
-                assert_eq!(message["state"], "processed", "{message}");
-                heard.push(text(message));
-            }
-            _ => {
-                assert_eq!(message["state"], "sent", "{message}");
-                answered.push(text(message));
-            }
-        }
-    }
-    assert_eq!(talks.len(), PEOPLE);
-    for person in 0..PEOPLE {
-        let count = *crowd.accepted[person].lock().unwrap() + 1;
-        let (heard, answered) = &talks[format!("c{person}").as_str()];
-        let expected: Vec<String> = (0..count).map(|n| format!("m{n}")).collect();
-        assert_eq!(*heard, expected, "seed {seed}");
-        let expected: Vec<String> = (0..count).map(|n| format!("{n}: m{n}")).collect();
-        assert_eq!(*answered, expected, "seed {seed}");
-    }
+    crowd.assert_heard_and_answered(&all);
     // Every reply reached the other side, under its one id.
     let sent: BTreeSet<&str> = all
         .iter()
@@ -189,9 +192,8 @@ async fn asked_to_end_it_ends_in_time_and_has_lost_nothing() {
     // Replies hang, a stream is open, people write: none of it holds the server up.
     let answers = Arc::new(AtomicBool::new(false));
     let answering = answers.clone();
-    let partner = Partner::answering(move |_, _| match answering.load(Ordering::Relaxed) {
-        true => Says::Status(200),
-        false => Says::Nothing,
+    let partner = Partner::answering(move |_, _| {
+        if answering.load(Ordering::Relaxed) { Says::Status(200) } else { Says::Nothing }
     });
     let partner = partner.await;
     let client = process.client();

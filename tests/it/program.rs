@@ -24,7 +24,6 @@ pub(crate) fn chatflow() -> PathBuf {
     program
 }
 
-#[expect(clippy::disallowed_methods, reason = "cargo tells its tests where it is")]
 fn build() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -126,6 +125,7 @@ impl Process {
         (status, begun.elapsed(), rest)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "an end of a process can only be asked for")]
     fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
