@@ -182,10 +182,59 @@ fn plain(value: &Value) -> Value {
     time.map_or_else(|| value.clone(), |time| json!(time.timestamp_micros()))
 }
 
+/// Fields of a task in the API, and their columns.
+const OF_TASK: [(&str, &str); 19] = [
+    ("/sequence", "sequence"),
+    ("/flow", "flow"),
+    ("/version", "version"),
+    ("/status", "status"),
+    ("/step", "step"),
+    ("/waiting_for", "waiting_for"),
+    ("/label", "label"),
+    ("/contact/id", "contact_id"),
+    ("/contact/name", "contact_name"),
+    ("/conversation", "conversation_id"),
+    ("/connection", "connection"),
+    ("/queue", "queue"),
+    ("/outcome", "outcome"),
+    ("/error", "error"),
+    ("/vars", "vars"),
+    ("/result", "result"),
+    ("/created_at", "created_at"),
+    ("/updated_at", "updated_at"),
+    ("/ended_at", "ended_at"),
+];
+
+/// Fields of an entry of a history, and their columns.
+const OF_ENTRY: [(&str, &str); 7] = [
+    ("/sequence", "sequence"),
+    ("/event/id", "event_id"),
+    ("/event/body", "event"),
+    ("/at", "at"),
+    ("/steps", "steps"),
+    ("/vars_changed", "vars_changed"),
+    ("/effects", "effects"),
+];
+
+/// Fields of a message, and their columns.
+const OF_MESSAGE: [(&str, &str); 12] = [
+    ("/task", "task_id"),
+    ("/conversation", "conversation_id"),
+    ("/state", "state"),
+    ("/connection", "connection"),
+    ("/contact", "contact_id"),
+    ("/direction", "direction"),
+    ("/sender/kind", "sender"),
+    ("/content/text", "text"),
+    ("/content", "content"),
+    ("/external_id", "external_id"),
+    ("/rule", "rule"),
+    ("/error", "error"),
+];
+
 #[tokio::test]
 async fn the_warehouse_tells_what_the_api_tells() {
-    let mut app = TestApp::demo().await;
-    app.expect_failures();
+    let app = TestApp::demo().await;
     for (contact, texts) in [
         ("mei", ["請假", "明天", "2", "/tasks"]),
         ("ann", ["hello", "hotel", "in Tainan, two nights", "that's all"]),
@@ -195,80 +244,43 @@ async fn the_warehouse_tells_what_the_api_tells() {
             app.say(contact, text).await;
         }
     }
+    tasks_are_the_same(&app).await;
+    messages_are_the_same(&app).await;
+    app.finish().await;
+}
+
+async fn tasks_are_the_same(app: &TestApp) {
     let tasks = app.get("/v1/tasks?limit=200").await;
-    let landed = rows(&app, "tasks", true).await;
+    let landed = rows(app, "tasks", true).await;
+    let transitions = rows(app, "history", false).await;
     assert_eq!(landed.len(), items(&tasks).len());
     for listed in items(&tasks) {
         let row = landed.iter().find(|row| row["task_id"] == listed["id"]).expect("it landed");
-        let fields = [
-            ("/sequence", "sequence"),
-            ("/flow", "flow"),
-            ("/version", "version"),
-            ("/status", "status"),
-            ("/step", "step"),
-            ("/waiting_for", "waiting_for"),
-            ("/label", "label"),
-            ("/contact/id", "contact_id"),
-            ("/contact/name", "contact_name"),
-            ("/conversation", "conversation_id"),
-            ("/connection", "connection"),
-            ("/queue", "queue"),
-            ("/outcome", "outcome"),
-            ("/error", "error"),
-            ("/vars", "vars"),
-            ("/result", "result"),
-            ("/created_at", "created_at"),
-            ("/updated_at", "updated_at"),
-            ("/ended_at", "ended_at"),
-        ];
-        same(listed, row, &fields);
+        same(listed, row, &OF_TASK);
         let path = format!("/v1/tasks/{}/history?limit=1000", id(listed));
         let history = app.get(&path).await;
-        let mut all = rows(&app, "history", false).await;
-        all.retain(|row| row["task_id"] == listed["id"]);
-        all.sort_by_key(|row| row["sequence"].as_i64());
-        assert_eq!(all.len(), items(&history).len());
-        for (entry, row) in items(&history).iter().zip(&all) {
-            let fields = [
-                ("/sequence", "sequence"),
-                ("/event/id", "event_id"),
-                ("/event/body", "event"),
-                ("/at", "at"),
-                ("/steps", "steps"),
-                ("/vars_changed", "vars_changed"),
-                ("/effects", "effects"),
-            ];
-            same(entry, row, &fields);
+        let mut of_task: Vec<&Value> =
+            transitions.iter().filter(|row| row["task_id"] == listed["id"]).collect();
+        of_task.sort_by_key(|row| row["sequence"].as_i64());
+        assert_eq!(of_task.len(), items(&history).len());
+        for (entry, row) in items(&history).iter().zip(of_task) {
+            same(entry, row, &OF_ENTRY);
         }
     }
+}
+
+async fn messages_are_the_same(app: &TestApp) {
     let messages = app.get("/v1/messages?limit=1000").await;
-    let landed = rows(&app, "messages", true).await;
+    let landed = rows(app, "messages", true).await;
     assert_eq!(landed.len(), items(&messages).len());
     for listed in items(&messages) {
         let row = landed.iter().find(|row| row["message_id"] == listed["id"]).expect("it landed");
-        let fields = [
-            ("/task", "task_id"),
-            ("/conversation", "conversation_id"),
-            ("/state", "state"),
-            ("/connection", "connection"),
-            ("/contact", "contact_id"),
-            ("/direction", "direction"),
-            ("/sender/kind", "sender"),
-            ("/content/text", "text"),
-            ("/content", "content"),
-            ("/external_id", "external_id"),
-            ("/rule", "rule"),
-            ("/error", "error"),
-        ];
-        same(listed, row, &fields);
+        same(listed, row, &OF_MESSAGE);
         for reached in listed["states"].as_array().unwrap() {
             let column = format!("{}_at", reached["state"].as_str().unwrap());
-            if row.get(&column).is_some() {
-                same(reached, row, &[("/at", column.as_str())]);
-            }
+            same(reached, row, &[("/at", column.as_str())]);
         }
     }
-    app.finish().await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use http::Method;
 use it::TestApp;
 use serde_json::{Value, json};
 use standalone::client::Client;
+use tokio::task::JoinHandle;
 
 use crate::bench::Dice;
 use crate::partner::{Partner, Says};
@@ -103,9 +104,7 @@ impl Crowd {
         }
         accepted
     }
-}
 
-impl Crowd {
     /// Everybody was heard once, in order, and answered once, in order.
     fn assert_heard_and_answered(&self, all: &[Value]) {
         let text = |message: &Value| message["content"]["text"].as_str().unwrap().to_owned();
@@ -145,11 +144,12 @@ async fn killed_at_any_instant_it_loses_nothing_and_doubles_nothing() {
     set_up(&process.client(), &partner).await;
     for _ in 0..4 {
         let before = crowd.total.load(Ordering::Relaxed);
-        let writers: Vec<_> = (0..PEOPLE)
+        let writers: Vec<JoinHandle<()>> = (0..PEOPLE)
             .map(|person| tokio::spawn(crowd.clone().write(person, process.client())))
             .collect();
         let enough = before + 5 + dice.below(40);
         while crowd.total.load(Ordering::Relaxed) < enough {
+            assert!(!writers.iter().all(JoinHandle::is_finished), "the server takes nothing");
             tokio::time::sleep(Duration::from_micros(100)).await;
         }
         process.kill();
@@ -203,9 +203,10 @@ async fn asked_to_end_it_ends_in_time_and_has_lost_nothing() {
         async move { client.send(Method::GET, "/v1/stream", None).await.map(|answer| answer.status) }
     });
     let crowd = Crowd::new(4);
-    let writers: Vec<_> =
+    let writers: Vec<JoinHandle<()>> =
         (0..4).map(|one| tokio::spawn(crowd.clone().write(one, process.client()))).collect();
     while crowd.total.load(Ordering::Relaxed) < 20 || partner.asked().is_empty() {
+        assert!(!writers.iter().all(JoinHandle::is_finished), "the server takes nothing");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let ending = tokio::task::spawn_blocking(|| process.terminate());
