@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use engine::{
-    CallRequest, ConversationId, EventBody, EventId, MessageId, Parent, TaskId, TimerName, Vars,
+    CallRequest, Conversation, ConversationId, EventBody, EventId, MessageId, Parent, Task, TaskId,
+    TimerName, Vars,
 };
 use flow::{Contact, Content};
 use ports::{Envelope, PortError, PortResult, Topic};
@@ -54,6 +55,29 @@ impl Thread {
             connection: connection.to_owned(),
             key,
             contact,
+        }
+    }
+}
+
+impl From<Conversation> for Thread {
+    fn from(conversation: Conversation) -> Self {
+        Self {
+            id: conversation.id,
+            connection: conversation.connection,
+            key: conversation.key,
+            contact: conversation.contact,
+        }
+    }
+}
+
+impl From<&Task> for Thread {
+    /// As far as the task knows: the stored conversation, found by its id, knows its own key.
+    fn from(task: &Task) -> Self {
+        Self {
+            id: task.conversation.clone(),
+            connection: task.connection.clone(),
+            key: task.contact.id.clone(),
+            contact: task.contact.clone(),
         }
     }
 }

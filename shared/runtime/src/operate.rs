@@ -144,20 +144,21 @@ async fn unknown_flow(app: &App, flow: &str) -> Result<HandleError, HandleError>
 /// Does something to one task at once, in its conversation, and gives it back as it stands.
 pub async fn on_task(app: &App, id: &TaskId, event: EventBody) -> Result<Task, HandleError> {
     let task = find(app, id).await?;
-    let what = ForConversation {
-        thread: thread_of(app, &task).await?,
-        what: What::Task { task: id.clone(), event },
-    };
+    at_once(app, task, What::Task { task: id.clone(), event }).await
+}
+
+/// Handles something that an operator did, in the conversation of `task`.
+async fn at_once(app: &App, task: Task, what: What) -> Result<Task, HandleError> {
+    let what = ForConversation { thread: thread_of(app, &task).await?, what };
     let accepted = Accepted {
         id: ids::fresh_event("operator"),
         at: app.now(),
         body: AcceptedBody::Conversation(what.clone()),
     };
     let handled = turn::run(app, &accepted, &what, None).await?;
-    match (handled.refused, handled.task) {
-        (Some(refused), _) => Err(refused.into()),
-        (None, Some(task)) => Ok(task),
-        (None, None) => Err(HandleError::NotFound(format!("task `{id}`"))),
+    match handled.refused {
+        Some(refused) => Err(refused.into()),
+        None => Ok(handled.task.unwrap_or(task)),
     }
 }
 
@@ -168,21 +169,7 @@ pub async fn assign_message(
     task: &TaskId,
 ) -> Result<Task, HandleError> {
     let found = find(app, task).await?;
-    let what = ForConversation {
-        thread: thread_of(app, &found).await?,
-        what: What::Assign { message: message.clone(), task: task.clone() },
-    };
-    let accepted = Accepted {
-        id: ids::fresh_event("operator"),
-        at: app.now(),
-        body: AcceptedBody::Conversation(what.clone()),
-    };
-    let handled = turn::run(app, &accepted, &what, None).await?;
-    match (handled.refused, handled.task) {
-        (Some(refused), _) => Err(refused.into()),
-        (None, Some(task)) => Ok(task),
-        (None, None) => Ok(found),
-    }
+    at_once(app, found, What::Assign { message: message.clone(), task: task.clone() }).await
 }
 
 /// A task, or an error that names it.
@@ -193,20 +180,7 @@ pub async fn find(app: &App, id: &TaskId) -> Result<Task, HandleError> {
 
 async fn thread_of(app: &App, task: &Task) -> Result<Thread, HandleError> {
     let found = app.store().turn(None, &task.conversation, &[]).await?.conversation;
-    Ok(match found {
-        Some(conversation) => Thread {
-            id: conversation.id,
-            connection: conversation.connection,
-            key: conversation.key,
-            contact: conversation.contact,
-        },
-        None => Thread {
-            id: task.conversation.clone(),
-            connection: task.connection.clone(),
-            key: task.contact.id.clone(),
-            contact: task.contact.clone(),
-        },
-    })
+    Ok(found.map_or_else(|| Thread::from(task), Thread::from))
 }
 
 /// Gives a task the focus of its conversation; it asks again where it waits for a reply.

@@ -86,15 +86,8 @@ pub async fn for_task(
     event: EventId,
 ) -> Result<Receipt, HandleError> {
     let found = app.store().turn(None, &task.conversation, &[]).await?.conversation;
-    let thread = found.map_or_else(
-        || Thread::of(&task.connection, None, task.contact.clone()),
-        |conversation| Thread {
-            id: conversation.id,
-            connection: conversation.connection,
-            key: conversation.key,
-            contact: conversation.contact,
-        },
-    );
+    let thread = found
+        .map_or_else(|| Thread::of(&task.connection, None, task.contact.clone()), Thread::from);
     let at = app.now();
     let message = MessageId::derive(at, &event, "in");
     let what = What::Message {
@@ -119,12 +112,7 @@ pub async fn for_conversation_id(
     let Some(found) = app.store().turn(None, conversation, &[]).await?.conversation else {
         return Err(HandleError::NotFound(format!("conversation `{conversation}`")));
     };
-    let thread = Thread {
-        id: found.id,
-        connection: found.connection,
-        key: found.key,
-        contact: found.contact,
-    };
+    let thread = Thread::from(found);
     let at = app.now();
     let message = MessageId::derive(at, &event, "in");
     let what = What::Message {

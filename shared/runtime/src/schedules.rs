@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use engine::{EventId, TaskId, Vars};
-use flow::template::{self, Scope};
 use flow::{Contact, Trigger};
 use ports::{Envelope, FlowVersion, Topic};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use crate::jobs::{StartJob, Thread, TimerJob, What, for_conversation, seal};
 use crate::outcome::HandleError;
+use crate::turn::named_contact;
 
 /// The connection of tasks that nobody's message started.
 pub const SYSTEM_CONNECTION: &str = "api";
@@ -74,9 +74,8 @@ pub(crate) async fn fire(
     let event = json!({ "type": "schedule", "time": at, "id": id });
     let contact = contact
         .as_deref()
-        .and_then(|template| render(template, &event, at))
-        .unwrap_or_else(|| format!("schedule/{flow}"));
-    let contact = Contact { id: contact, name: None, lang: None };
+        .and_then(|template| named_contact(template, &event, at))
+        .unwrap_or_else(|| Contact { id: format!("schedule/{flow}"), name: None, lang: None });
     let thread = Thread::of(SYSTEM_CONNECTION, None, contact);
     let start = StartJob {
         task: TaskId::derive(at, &id, "start"),
@@ -92,20 +91,4 @@ pub(crate) async fn fire(
     envelopes.extend(next(live, trigger, at.max(app.now() - chrono::TimeDelta::minutes(1)))?);
     app.bus().publish(&envelopes).await?;
     Ok(())
-}
-
-fn render(template: &str, event: &Value, now: DateTime<Utc>) -> Option<String> {
-    let (empty, mut extra) = (Map::new(), Map::new());
-    extra.insert("event".into(), event.clone());
-    let scope = Scope {
-        vars: &empty,
-        input: None,
-        contact: &Value::Null,
-        task: &Value::Null,
-        extra: &extra,
-        now,
-        zone: chrono_tz::UTC,
-    };
-    let id = template::render(template, &scope).ok()?.trim().to_owned();
-    (!id.is_empty() && id.len() <= channels::inbound::ID_BYTES_MAX).then_some(id)
 }

@@ -84,13 +84,7 @@ impl Work<'_> {
         if task.conversation == self.thread.id {
             return Thread { contact: task.contact.clone(), ..self.thread.clone() };
         }
-        // The id is the order key; the stored conversation knows its own key.
-        Thread {
-            id: task.conversation.clone(),
-            connection: task.connection.clone(),
-            key: task.contact.id.clone(),
-            contact: task.contact.clone(),
-        }
+        Thread::from(task)
     }
 
     fn call(&mut self, task: &Task, request: &CallRequest) -> Result<(), HandleError> {

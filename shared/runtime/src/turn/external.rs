@@ -1,5 +1,6 @@
 //! Events from outside that name no conversation: to whatever waits for them, and to triggers.
 
+use chrono::{DateTime, Utc};
 use engine::{ConversationId, EventBody, EventId, TaskId, Vars};
 use flow::template::{self, Scope};
 use flow::{Contact, Trigger};
@@ -62,12 +63,7 @@ async fn waiting(
     }
     let ids: Vec<TaskId> = found.into_iter().map(|(task, _)| task).collect();
     for task in app.store().tasks(&ids).await? {
-        let thread = Thread {
-            id: task.conversation.clone(),
-            connection: task.connection.clone(),
-            key: task.contact.id.clone(),
-            contact: task.contact.clone(),
-        };
+        let thread = Thread::from(&task);
         let body = EventBody::External {
             event_type: event.kind.clone(),
             key: subject.clone(),
@@ -131,24 +127,25 @@ fn contact_of(
         let told = told.and_then(|contact| serde_json::from_value::<Contact>(contact).ok());
         return event.contact.clone().or(told);
     };
+    named_contact(template, value, accepted.at)
+}
+
+/// The contact that a trigger's `contact` template names; `event` is what set the trigger off.
+pub(crate) fn named_contact(template: &str, event: &Value, now: DateTime<Utc>) -> Option<Contact> {
     let (empty, mut extra) = (Map::new(), Map::new());
-    extra.insert("event".into(), value.clone());
+    extra.insert("event".into(), event.clone());
     let scope = Scope {
         vars: &empty,
         input: None,
         contact: &Value::Null,
         task: &Value::Null,
         extra: &extra,
-        now: accepted.at,
+        now,
         zone: chrono_tz::UTC,
     };
-    let id = template::render(template, &scope).ok()?;
-    let id = id.trim();
-    (!id.is_empty() && id.len() <= channels::inbound::ID_BYTES_MAX).then(|| Contact {
-        id: id.to_owned(),
-        name: None,
-        lang: None,
-    })
+    let id = template::render(template, &scope).ok()?.trim().to_owned();
+    let fits = !id.is_empty() && id.len() <= channels::inbound::ID_BYTES_MAX;
+    fits.then_some(Contact { id, name: None, lang: None })
 }
 
 /// Nothing waits for it: it is kept where people see it, and can be tried again.

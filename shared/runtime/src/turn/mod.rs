@@ -14,6 +14,8 @@ mod start;
 mod tasks;
 mod work;
 
+pub(crate) use external::named_contact;
+
 use engine::{Refused, Task};
 use ports::{IdempotentAnswer, PortError};
 

@@ -53,13 +53,8 @@ impl Work<'_> {
         let Some(above) = self.task(&parent.task).cloned() else { return Ok(()) };
         let what = crate::jobs::What::Task { task: parent.task.clone(), event };
         let id = EventId::of(start.task.as_str(), "not-started");
-        let thread = crate::jobs::Thread {
-            id: above.conversation.clone(),
-            connection: above.connection.clone(),
-            key: above.contact.id.clone(),
-            contact: above.contact,
-        };
-        let envelope = crate::jobs::for_conversation(id, self.accepted.at, thread, what)?;
+        let at = self.accepted.at;
+        let envelope = crate::jobs::for_conversation(id, at, (&above).into(), what)?;
         self.outbox.push(envelope);
         self.dirty = true;
         Ok(())
