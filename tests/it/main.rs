@@ -13,6 +13,7 @@ mod crate_graph;
 mod demo;
 mod events;
 mod failures;
+mod kept;
 mod landing;
 mod openapi;
 mod partner;
