@@ -80,7 +80,6 @@ impl Server {
         let key_file = administrator_key(&app, &options.data).await?;
         if options.demo {
             demo::install(&app).await.context("setting up the demo failed")?;
-            runtime::schedules::arm_all(&app).await?;
         }
         let listener = TcpListener::bind(options.listen).await.with_context(|| {
             format!("cannot listen on {}; choose another address with --listen", options.listen)

@@ -141,10 +141,7 @@ pub async fn replay(app: &App, id: &str) -> Result<Replayed, HandleError> {
 
 /// How full the warehouse is: rows landed and current, by table.
 pub async fn counts(app: &App) -> Result<Value, HandleError> {
-    let mut tables = Vec::new();
-    for base in schema::base_tables() {
-        tables.push(base.clone());
-    }
+    let mut tables = schema::base_tables().to_vec();
     tables.extend(app.store().tables().await?.into_iter().map(schema::with_meta));
     let mut counted = Vec::new();
     for table in &tables {

@@ -226,19 +226,15 @@ pub(crate) async fn send_again(
         outbox: vec![send, landing],
         ..Commit::default()
     };
-    let receipt = match app.store().commit(commit).await {
+    match turn::commit(app, commit, None).await {
         // It was sent again already, and the process ended before the failure was settled.
         Err(PortError::Conflict { .. })
             if !app.store().messages(std::slice::from_ref(&id)).await?.is_empty() =>
         {
-            return Ok(());
+            Ok(())
         }
-        other => other?,
-    };
-    if !receipt.unpublished.is_empty() {
-        turn::publish(app, &receipt.unpublished).await;
+        other => Ok(other?),
     }
-    Ok(())
 }
 
 /// Whether a task could move to a version, without moving it.

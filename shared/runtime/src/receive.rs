@@ -60,7 +60,7 @@ pub async fn webhook(
                 event_type,
                 external_id: inbound.id,
             };
-            accept(app, event, at, thread, what, Some(message)).await
+            accept(app, event, at, thread, what, message).await
         }
         InboundBody::Event { event_type, subject, data } => {
             let external = ExternalEvent {
@@ -88,17 +88,7 @@ pub async fn for_task(
     let found = app.store().turn(None, &task.conversation, &[]).await?.conversation;
     let thread = found
         .map_or_else(|| Thread::of(&task.connection, None, task.contact.clone()), Thread::from);
-    let at = app.now();
-    let message = MessageId::derive(at, &event, "in");
-    let what = What::Message {
-        message: message.clone(),
-        content,
-        payload,
-        names: Some(task.id.clone()),
-        event_type: None,
-        external_id: None,
-    };
-    accept(app, event, at, thread, what, Some(message)).await
+    by_api(app, thread, content, payload, Some(task.id.clone()), event).await
 }
 
 /// Accepts a message for a conversation that names no task.
@@ -113,17 +103,29 @@ pub async fn for_conversation_id(
         return Err(HandleError::NotFound(format!("conversation `{conversation}`")));
     };
     let thread = Thread::from(found);
+    by_api(app, thread, content, payload, None, event).await
+}
+
+/// A message that came by the API, in the name of the contact.
+async fn by_api(
+    app: &App,
+    thread: Thread,
+    content: Content,
+    payload: Option<String>,
+    names: Option<TaskId>,
+    event: EventId,
+) -> Result<Receipt, HandleError> {
     let at = app.now();
     let message = MessageId::derive(at, &event, "in");
     let what = What::Message {
         message: message.clone(),
         content,
         payload,
-        names: None,
+        names,
         event_type: None,
         external_id: None,
     };
-    accept(app, event, at, thread, what, Some(message)).await
+    accept(app, event, at, thread, what, message).await
 }
 
 async fn accept(
@@ -132,12 +134,12 @@ async fn accept(
     at: DateTime<Utc>,
     thread: Thread,
     what: What,
-    message: Option<MessageId>,
+    message: MessageId,
 ) -> Result<Receipt, HandleError> {
     let conversation = Some(thread.id.clone());
     let envelope = for_conversation(event.clone(), at, thread, what)?;
     app.bus().publish(&[envelope]).await?;
-    Ok(Receipt { event, message, conversation })
+    Ok(Receipt { event, message: Some(message), conversation })
 }
 
 /// Accepts a CloudEvent. `id` and `source` together make it the same event.

@@ -254,10 +254,5 @@ pub(crate) async fn commit(
         failures: failure.into_iter().collect(),
         ..Commit::default()
     };
-    let receipt = app.store().commit(commit).await?;
-    app.changed(change);
-    if !receipt.unpublished.is_empty() {
-        crate::turn::publish(app, &receipt.unpublished).await;
-    }
-    Ok(())
+    crate::turn::commit(app, commit, Some(change)).await
 }

@@ -39,13 +39,8 @@ pub(super) async fn fan_out(
         outbox: envelopes,
         ..Commit::default()
     };
-    match app.store().commit(commit).await {
-        Ok(receipt) if receipt.unpublished.is_empty() => Ok(()),
-        Ok(receipt) => {
-            super::publish(app, &receipt.unpublished).await;
-            Ok(())
-        }
-        Err(PortError::Duplicate { .. }) => Ok(()),
+    match super::commit(app, commit, None).await {
+        Ok(()) | Err(PortError::Duplicate { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -17,7 +17,7 @@ mod work;
 pub(crate) use external::named_contact;
 
 use engine::{Refused, Task};
-use ports::{IdempotentAnswer, PortError};
+use ports::{Commit, IdempotentAnswer, PortError, PortResult};
 
 use crate::app::{App, Change};
 use crate::jobs::{Accepted, AcceptedBody, ForConversation, What};
@@ -99,17 +99,25 @@ async fn attempt(
     let Some(commit) = work.into_commit(answer, handled.task.as_ref())? else {
         return Ok(handled);
     };
+    self::commit(app, commit, Some(change)).await?;
+    Ok(handled)
+}
+
+/// Commits, tells those who watch, and publishes what the backend left to publish.
+pub(crate) async fn commit(app: &App, commit: Commit, change: Option<Change>) -> PortResult<()> {
     let receipt = app.store().commit(commit).await?;
-    app.changed(change);
+    if let Some(change) = change {
+        app.changed(change);
+    }
     if !receipt.unpublished.is_empty() {
         publish(app, &receipt.unpublished).await;
     }
-    Ok(handled)
+    Ok(())
 }
 
 /// Publishes what a commit left to publish. Where that fails the sweeper does it later, so the
 /// event has had its effect all the same.
-pub(crate) async fn publish(app: &App, envelopes: &[ports::Envelope]) {
+async fn publish(app: &App, envelopes: &[ports::Envelope]) {
     if let Err(error) = app.bus().publish(envelopes).await {
         tracing::warn!(%error, "publishing after the commit failed; the sweeper will do it");
         return;
