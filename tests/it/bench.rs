@@ -76,6 +76,7 @@ impl Bench {
             failures: sqlite.clone(),
             bus: sqlite.clone(),
             deliveries: Some(sqlite.clone()),
+            timers: sqlite.clone(),
             warehouse: sqlite.clone(),
             secrets: sqlite.clone(),
             reopen: None,
@@ -85,6 +86,7 @@ impl Bench {
         let app = App::new(AppParts {
             store: faulty.clone(),
             bus: faulty.clone(),
+            timers: faulty.clone(),
             warehouse: faulty.clone(),
             secrets: faulty.clone(),
             clock: clock.clone(),

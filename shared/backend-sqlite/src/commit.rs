@@ -1,7 +1,7 @@
 //! A commit in the writer's transaction: every guard is part of the statement that writes.
 
 use engine::{Message, Task};
-use ports::{Commit, IdempotentAnswer, PortError, Receipt};
+use ports::{Commit, IdempotentAnswer, PortError, Receipt, search};
 use rusqlite::OptionalExtension as _;
 
 use crate::error::{Outcome, conflict, integer};
@@ -10,7 +10,7 @@ use crate::order::{Ordered, micros, next_key};
 use crate::queue::{self, outbox};
 use crate::rows::{Prepared, PreparedMessage, message_words, words_of_task};
 use crate::writer::{Group, WordTable};
-use crate::{failures, search};
+use crate::{failures, fts};
 
 /// Writes all of it; after an error the caller takes everything back.
 pub(crate) fn write(
@@ -59,14 +59,16 @@ pub(crate) fn write(
     for envelope in &commit.outbox {
         match delivery {
             DeliveryMode::Transactional => queue::enqueue(group, envelope, published_at)?,
-            DeliveryMode::Published => outbox::hold(group, envelope, at)?,
+            DeliveryMode::Published => outbox::hold(group, envelope, commit.event.as_ref(), at)?,
         }
     }
-    Ok(Receipt {
-        unpublished: match delivery {
-            DeliveryMode::Transactional => Vec::new(),
-            DeliveryMode::Published => prepared.commit.outbox,
-        },
+    Ok(match delivery {
+        DeliveryMode::Transactional => Receipt::default(),
+        DeliveryMode::Published => {
+            let unpublished = prepared.commit.outbox;
+            let marks = unpublished.iter().map(|envelope| envelope.id.clone()).collect();
+            Receipt { unpublished, marks }
+        }
     })
 }
 
@@ -129,7 +131,7 @@ fn create_task(group: &mut Group<'_>, task: &Task, document: &str) -> Outcome<()
     count_task(group, &task.flow, task.status.name(), 1)?;
     let words = words_of_task(&folded, &task.contact.id, task.contact.name.as_deref());
     group.index(WordTable::Tasks, seq, words, false);
-    group.index(WordTable::Labels, seq, search::pieces(&folded), false);
+    group.index(WordTable::Labels, seq, fts::pieces(&folded), false);
     Ok(())
 }
 
@@ -195,7 +197,7 @@ fn update_task(group: &mut Group<'_>, task: &Task, expected: u64, doc: &str) -> 
     }
     let relabelled = stored.label_folded != folded;
     if relabelled {
-        group.index(WordTable::Labels, stored.seq, search::pieces(&folded), true);
+        group.index(WordTable::Labels, stored.seq, fts::pieces(&folded), true);
     }
     let renamed = (&stored.contact, &stored.contact_name) != (&task.contact.id, &task.contact.name);
     if relabelled || renamed {

@@ -8,7 +8,7 @@
 //! | `readers` | read-only connections beside it |
 //! | `turn`, `commit`, `rows` | `TurnStore` |
 //! | `queries` | `Queries`: pages by key, never by offset, over a bounded number of rows |
-//! | [`search`] | words of texts and of questions, in scripts with and without spaces |
+//! | `fts` | words of `ports::search` in the syntax of FTS5 |
 //! | `queue` | `Bus` and `Deliveries` |
 //! | `flows`, `config`, `failures` | what administrators keep |
 //! | `warehouse`, `quarantine` | tables shaped like BigQuery's |
@@ -23,6 +23,7 @@ mod cursor;
 mod error;
 mod failures;
 mod flows;
+mod fts;
 mod migrate;
 mod open;
 mod order;
@@ -31,7 +32,6 @@ mod queries;
 mod queue;
 mod readers;
 mod rows;
-pub mod search;
 mod secrets;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@ const APPLICATION_ID: i32 = 0x4348_4654;
 
 /// In order; the number of a migration is its place, from 1. Those that were released never
 /// change.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/001_initial.sql"), include_str!("migrations/002_outbox_event.sql")];
 
 /// Runs the migrations that the file has not seen.
 pub(crate) fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
@@ -77,7 +78,7 @@ mod tests {
         migrate(&mut conn).unwrap();
         conn.pragma_update(None, "user_version", 1_000).unwrap();
         let error = migrate(&mut conn).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 1_000, known: 1 }));
+        assert!(matches!(error, OpenError::Newer { found: 1_000, known: 2 }));
 
         let mut conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE somebody (elses)").unwrap();

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use ports::{
-    Bus, Deliveries, Delivery, ENVELOPE_BYTES_MAX, Envelope, PortError, PortResult, Topic,
+    Bus, Deliveries, Delivery, ENVELOPE_BYTES_MAX, Envelope, PortError, PortResult, Timers, Topic,
 };
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use crate::error::{Outcome, invalid};
 use crate::open::Sqlite;
@@ -97,6 +97,17 @@ pub(crate) fn read_envelope(row: &Row<'_>, at: usize) -> Outcome<Envelope> {
         due: due.map(read_time).transpose()?,
         body: row.get(at + 4)?,
     })
+}
+
+/// The envelopes that `sql` selects as `id, topic, key, due, body`.
+fn read_envelopes(conn: &Connection, sql: &str, params: impl Params) -> Outcome<Vec<Envelope>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read_envelope(row, 0)?);
+    }
+    Ok(found)
 }
 
 fn deliveries(conn: &Connection, sql: &str, from: i64, limit: usize) -> Outcome<Vec<Delivery>> {
@@ -196,16 +207,55 @@ impl Deliveries for Sqlite {
     }
 }
 
+#[async_trait]
+impl Timers for Sqlite {
+    async fn timer(&self, id: &str) -> PortResult<Option<Envelope>> {
+        let id = id.to_owned();
+        let sql = "SELECT id, topic, key, due, body FROM queue WHERE id = ?1 AND due IS NOT NULL";
+        let read = move |conn: &Connection| Ok(read_envelopes(conn, sql, [id])?.pop());
+        self.inner.readers.read(read).await
+    }
+
+    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> PortResult<Vec<Envelope>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = "SELECT id, topic, key, due, body FROM queue INDEXED BY queue_due \
+                   WHERE due IS NOT NULL AND due < ?1 ORDER BY due, position LIMIT ?2";
+        let read = move |conn: &Connection| read_envelopes(conn, sql, [micros(before), limit]);
+        self.inner.readers.read(read).await
+    }
+
+    /// The delivery loop waits for the next due time by itself.
+    async fn alarm(&self, _: &Envelope) -> PortResult<()> {
+        Ok(())
+    }
+
+    async fn done(&self, ids: &[String]) -> PortResult<()> {
+        let ids = ids.to_vec();
+        let sql = "DELETE FROM queue WHERE id = ?1 AND due IS NOT NULL RETURNING topic";
+        let remove =
+            move |group: &mut Group<'_>| ids.iter().try_for_each(|id| remove(group, sql, id));
+        self.inner.writer.write(remove).await
+    }
+}
+
 /// The outbox of commits whose caller publishes ([`crate::DeliveryMode::Published`]).
 pub(crate) mod outbox {
-    use super::{Connection, Envelope, Group, Outcome, invalid, micros, read_envelope};
+    use engine::EventId;
+
+    use super::{Connection, Envelope, Group, Outcome, invalid, micros, read_envelopes};
 
     /// Holds an envelope until somebody publishes it.
-    pub(crate) fn hold(group: &Group<'_>, envelope: &Envelope, at: i64) -> Outcome<()> {
-        let sql = "INSERT INTO outbox (id, topic, key, due, committed_at, body) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING";
+    pub(crate) fn hold(
+        group: &Group<'_>,
+        envelope: &Envelope,
+        event: Option<&EventId>,
+        at: i64,
+    ) -> Outcome<()> {
+        let sql = "INSERT INTO outbox (id, topic, key, due, committed_at, event, body) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING";
         let Envelope { id, topic, key, due, body } = envelope;
-        let row = (id, topic.name(), key, due.map(micros), at, body);
+        let event = event.map(EventId::as_str);
+        let row = (id, topic.name(), key, due.map(micros), at, event, body);
         group.conn.prepare_cached(sql)?.execute(row)?;
         Ok(())
     }
@@ -222,12 +272,12 @@ pub(crate) mod outbox {
             .map_err(|_| invalid("the limit is too large; ask for less at a time"))?;
         let sql = "SELECT id, topic, key, due, body FROM outbox \
                    WHERE committed_at < ?1 ORDER BY seq LIMIT ?2";
-        let mut statement = conn.prepare_cached(sql)?;
-        let mut rows = statement.query([before, limit])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(read_envelope(row, 0)?);
-        }
-        Ok(found)
+        read_envelopes(conn, sql, [before, limit])
+    }
+
+    /// What is left of the outbox of one event, in its order.
+    pub(crate) fn of_event(conn: &Connection, event: &EventId) -> Outcome<Vec<Envelope>> {
+        let sql = "SELECT id, topic, key, due, body FROM outbox WHERE event = ?1 ORDER BY seq";
+        read_envelopes(conn, sql, [event.as_str()])
     }
 }

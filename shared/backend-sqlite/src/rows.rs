@@ -1,15 +1,12 @@
 //! What a commit writes, made ready by its caller: the writer's thread serialises nothing.
 
 use engine::Message;
-use ports::{Commit, MessageWrite, PortError, TaskWrite};
+use ports::{Commit, DOCUMENT_BYTES_MAX, MessageWrite, PortError, TaskWrite, search};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Outcome, invalid, to_text};
-use crate::{queue, search};
-
-/// Largest document of a task or conversation in bytes: what Firestore takes, the weakest store.
-pub(crate) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+use crate::queue;
 
 /// A commit and its documents, in the order of its parts.
 pub(crate) struct Prepared {

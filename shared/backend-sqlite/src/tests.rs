@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 use crate::open::{OpenError, Options, Sqlite};
 use crate::writer::{Group, WordTable};
-use crate::{migrate, search};
+use ports::search;
+
+use crate::migrate;
 
 /// An empty file of this version, for the plans of statements.
 pub(crate) fn migrated() -> Connection {
@@ -102,7 +104,7 @@ fn files_of_others_and_of_newer_versions_are_refused() {
     let refused = Sqlite::open(&path, options()).err().unwrap();
     assert_eq!(
         refused.to_string(),
-        "the data file has version 99, this program knows 1; \
+        "the data file has version 99, this program knows 2; \
          run the newer program that wrote it"
     );
 
@@ -334,13 +336,13 @@ async fn documents_have_a_largest_size() {
     let refused = sqlite.commit(Commit { tasks, ..make.commit() }).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        format!("task {} is larger than 1048576 bytes; make it smaller", begun.task.id)
+        format!("task {} is larger than 1000000 bytes; make it smaller", begun.task.id)
     );
     let conversation = begun.conversation.contact.name.insert("x".repeat(1024 * 1024));
     assert_eq!(conversation.len(), 1024 * 1024);
     let commit = Commit { conversation: Some(begun.conversation), ..make.commit() };
     let refused = sqlite.commit(commit).await;
-    assert!(matches!(refused, Err(PortError::TooLarge { limit: 1_048_576, .. })));
+    assert!(matches!(refused, Err(PortError::TooLarge { limit: ports::DOCUMENT_BYTES_MAX, .. })));
 }
 
 #[tokio::test]

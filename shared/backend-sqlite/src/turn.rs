@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::commit;
 use crate::error::{Outcome, from_text};
-use crate::open::Sqlite;
+use crate::open::{DeliveryMode, Sqlite};
 use crate::order::micros;
 use crate::queue::outbox;
 use crate::rows::Prepared;
@@ -64,16 +64,22 @@ impl TurnStore for Sqlite {
     ) -> PortResult<Turn> {
         let (event, conversation) = (event.cloned(), conversation.clone());
         let tasks = tasks.to_vec();
+        let is_published = self.inner.delivery == DeliveryMode::Published;
         let read = move |conn: &Connection| {
-            let seen = match event {
+            let seen = match &event {
                 None => false,
                 Some(event) => conn
                     .prepare_cached("SELECT 1 FROM events WHERE id = ?1")?
                     .exists([event.as_str()])?,
             };
             let ids: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+            let outbox = match &event {
+                Some(event) if seen && is_published => outbox::of_event(conn, event)?,
+                _ => Vec::new(),
+            };
             Ok(Turn {
                 seen,
+                outbox,
                 conversation: document(conn, "conversation", CONVERSATION, conversation.as_str())?,
                 tasks: documents(conn, "task", TASK, &ids)?,
             })

@@ -40,6 +40,7 @@ fn open(path: PathBuf, delivery: DeliveryMode) -> Backend {
         failures: sqlite.clone(),
         bus: sqlite.clone(),
         deliveries: Some(sqlite.clone()),
+        timers: sqlite.clone(),
         warehouse: sqlite.clone(),
         secrets: sqlite,
         reopen: Some(reopen),

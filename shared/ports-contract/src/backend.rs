@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use ports::{
     Bus, ConfigStore, Deliveries, Delivery, Envelope, FailureStore, FlowStore, Queries, Receipt,
-    Secrets, TurnStore, Warehouse,
+    Secrets, Timers, TurnStore, Warehouse,
 };
 
 /// Opens what a dropped backend has stored.
@@ -30,6 +30,8 @@ pub struct Backend {
     pub bus: Arc<dyn Bus>,
     /// The receiving end; none where the backend pushes. The `bus` group needs it.
     pub deliveries: Option<Arc<dyn Deliveries>>,
+    /// Timers that wait.
+    pub timers: Arc<dyn Timers>,
     /// Tables of rows.
     pub warehouse: Arc<dyn Warehouse>,
     /// Secrets.
@@ -72,16 +74,16 @@ impl Backend {
 
     /// Does what a caller does after a commit.
     pub(crate) async fn publish(&self, receipt: Receipt) {
-        self.publish_and_mark(&receipt.unpublished).await;
+        self.publish_and_mark(&receipt.unpublished, &receipt.marks).await;
     }
 
-    async fn publish_and_mark(&self, envelopes: &[Envelope]) {
-        if envelopes.is_empty() {
-            return;
+    async fn publish_and_mark(&self, envelopes: &[Envelope], marks: &[String]) {
+        if !envelopes.is_empty() {
+            self.bus.publish(envelopes).await.unwrap();
         }
-        self.bus.publish(envelopes).await.unwrap();
-        let ids: Vec<String> = envelopes.iter().map(|envelope| envelope.id.clone()).collect();
-        self.turns.mark_published(&ids).await.unwrap();
+        if !marks.is_empty() {
+            self.turns.mark_published(marks).await.unwrap();
+        }
     }
 
     /// Does what the sweeper does, until nothing is left unpublished.
@@ -91,7 +93,8 @@ impl Backend {
             if left.is_empty() {
                 return;
             }
-            self.publish_and_mark(&left).await;
+            let ids: Vec<String> = left.iter().map(|envelope| envelope.id.clone()).collect();
+            self.publish_and_mark(&left, &ids).await;
         }
         panic!("the sweeper published and marked, and there is always more");
     }
@@ -110,7 +113,7 @@ impl Backend {
     /// Ids of everything that has a due time, earliest first; after a sweep.
     pub(crate) async fn timer_ids(&self) -> Vec<String> {
         self.sweep().await;
-        let due = self.deliveries().due(end_of_time(), DELIVERIES_MAX).await.unwrap();
-        due.into_iter().map(|delivery| delivery.envelope.id).collect()
+        let due = self.timers.overdue(end_of_time(), DELIVERIES_MAX).await.unwrap();
+        due.into_iter().map(|timer| timer.id).collect()
     }
 }

@@ -75,6 +75,25 @@ pub trait Bus: Send + Sync {
     async fn publish(&self, envelopes: &[Envelope]) -> PortResult<()>;
 }
 
+/// Timers that wait: envelopes with a due time, from the commit or publish that set them until
+/// they are done or withdrawn. Where the backend delivers them itself ([`Deliveries`]) these are
+/// the same envelopes.
+#[async_trait]
+pub trait Timers: Send + Sync {
+    /// The timer of that id, due or not.
+    async fn timer(&self, id: &str) -> PortResult<Option<Envelope>>;
+
+    /// Timers due before `before`, earliest first, at most `limit`.
+    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> PortResult<Vec<Envelope>>;
+
+    /// Wakes the timekeeper when the timer is due, where that is up to the backend. Setting an
+    /// alarm twice is setting it once.
+    async fn alarm(&self, timer: &Envelope) -> PortResult<()>;
+
+    /// These have had their effect.
+    async fn done(&self, ids: &[String]) -> PortResult<()>;
+}
+
 /// An envelope on its way, where the backend has no push of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {

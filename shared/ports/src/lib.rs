@@ -8,6 +8,7 @@ pub mod admin;
 pub mod bus;
 pub mod clock;
 pub mod error;
+pub mod search;
 pub mod secret;
 pub mod state;
 pub mod warehouse;
@@ -16,13 +17,13 @@ pub use admin::{
     ApiKey, ConfigStore, Draft, Failure, FailureKind, FailureState, FailureStore, FlowStore,
     FlowSummary, FlowVersion, Queue,
 };
-pub use bus::{Bus, Deliveries, Delivery, ENVELOPE_BYTES_MAX, Envelope, Topic};
+pub use bus::{Bus, Deliveries, Delivery, ENVELOPE_BYTES_MAX, Envelope, Timers, Topic};
 pub use clock::Clock;
 pub use error::{PortError, PortResult};
 pub use secret::{Secret, Secrets};
 pub use state::{
-    Commit, IdempotentAnswer, MessageFilter, MessageWrite, PAGE_MAX, Page, PageOf, Queries,
-    Receipt, Sort, TaskFilter, TaskWrite, Turn, TurnStore,
+    Commit, DOCUMENT_BYTES_MAX, IdempotentAnswer, MessageFilter, MessageWrite, PAGE_MAX, Page,
+    PageOf, Queries, Receipt, Recovery, Sort, TaskFilter, TaskWrite, Turn, TurnStore,
 };
 pub use warehouse::{QuarantinedRow, RefusedRow, Warehouse};
 

@@ -14,6 +14,10 @@ use crate::error::PortResult;
 /// Most items of one page.
 pub const PAGE_MAX: usize = 1_000;
 
+/// Largest document of a task or conversation, in bytes of JSON. Firestore, the weakest store,
+/// takes 1 MiB with the document's name and the fields it is found by.
+pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
+
 /// What handling one event needs to know, by one batched read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Turn {
@@ -23,6 +27,9 @@ pub struct Turn {
     pub conversation: Option<Conversation>,
     /// The tasks asked for that exist.
     pub tasks: Vec<Task>,
+    /// What the event's commit left to publish, where it relied on [`Recovery::Redelivery`] and
+    /// the store keeps its outbox. It may have been published before.
+    pub outbox: Vec<Envelope>,
 }
 
 /// A task and the sequence number its stored form must have.
@@ -60,6 +67,18 @@ pub struct IdempotentAnswer {
     pub expires_at: DateTime<Utc>,
 }
 
+/// Who publishes the outbox of a commit whose caller stopped in between.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recovery {
+    /// The sweeper: [`TurnStore::unpublished`] finds it until it is marked.
+    #[default]
+    Sweep,
+    /// The event comes again until its handler has published: it is not acknowledged before.
+    /// [`TurnStore::turn`] then hands the outbox out, and nothing needs to be marked. Only for a
+    /// commit with an event.
+    Redelivery,
+}
+
 /// One atomic batch: all of it or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
@@ -77,6 +96,8 @@ pub struct Commit {
     pub history: Vec<HistoryEntry>,
     /// What is to be published after the commit.
     pub outbox: Vec<Envelope>,
+    /// Who publishes it should the caller stop in between.
+    pub recovery: Recovery,
     /// Ids of envelopes (timers) that are not needed any more, where they are still here,
     /// published or not.
     pub withdrawn: Vec<String>,
@@ -93,6 +114,8 @@ pub struct Receipt {
     /// Envelopes of the outbox that the caller must publish now. Empty where the backend's
     /// commit has published them already.
     pub unpublished: Vec<Envelope>,
+    /// Ids of those that must be marked once they are published.
+    pub marks: Vec<String>,
 }
 
 /// Reads and commits what one event touches.
@@ -115,7 +138,7 @@ pub trait TurnStore: Send + Sync {
     /// One atomic commit.
     async fn commit(&self, commit: Commit) -> PortResult<Receipt>;
 
-    /// Notes that these envelopes of the outbox were published.
+    /// Notes that these envelopes of the outbox were published. Ids of others do no harm.
     async fn mark_published(&self, ids: &[String]) -> PortResult<()>;
 
     /// Envelopes committed before `before` that nobody published, oldest first.

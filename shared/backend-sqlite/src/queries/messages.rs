@@ -1,6 +1,7 @@
 //! Lists of messages.
 
 use engine::{Message, MessageState};
+use ports::search::Question;
 use ports::{MessageFilter, Page, PageOf};
 use rusqlite::Connection;
 
@@ -9,8 +10,8 @@ use super::task_search::{TEXT_COST, words_of_message};
 use crate::commit::direction;
 use crate::cursor::{self, List, Place};
 use crate::error::Outcome;
+use crate::fts;
 use crate::order::first_key;
-use crate::search::Question;
 
 /// Indexes by which messages are listed, the narrowest first.
 const INDEXES: &[Index] = &[
@@ -146,7 +147,7 @@ fn search_statement(
 ) -> (String, Terms) {
     let mut terms = Terms::default();
     scan::choose(&[], equals(filter), &mut terms);
-    let words = terms.value(question.to_match());
+    let words = terms.value(fts::to_match(question));
     terms.walk.push(format!("message_words MATCH {words}"));
     key_terms(filter, start, "w.rowid", &mut terms);
     let sql = format!(

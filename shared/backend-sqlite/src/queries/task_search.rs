@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use ports::search::{self, Question};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::Deserialize;
 
 use super::scan::Verdict;
 use crate::error::{Outcome, from_text};
+use crate::fts;
 use crate::rows::words_of_task;
-use crate::search::{self, Question};
 
 /// Most messages, and most tasks by their own words, that one word is looked up in.
 const HITS_MAX: u32 = 5_000;
@@ -44,8 +45,8 @@ pub(crate) fn words_of_message(document: &str) -> Outcome<String> {
 /// Keys of the tasks that hold all words of the question.
 pub(crate) fn hits(conn: &Connection, question: &Question) -> Outcome<Vec<i64>> {
     let mut known = HashMap::new();
-    let mut hits = of_match(conn, &question.to_match(), &mut known)?;
-    let each = question.each_match();
+    let mut hits = of_match(conn, &fts::to_match(question), &mut known)?;
+    let each = fts::each_match(question);
     if each.len() > 1 {
         let mut common: Option<BTreeSet<i64>> = None;
         for word in each {

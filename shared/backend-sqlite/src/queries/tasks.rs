@@ -1,6 +1,7 @@
 //! Lists of tasks.
 
 use engine::Task;
+use ports::search::{self, Question};
 use ports::{Page, PageOf, Sort, TaskFilter};
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
@@ -8,8 +9,8 @@ use super::scan::{self, Equals, Found, Index, Terms};
 use super::task_search;
 use crate::cursor::{self, List, Place};
 use crate::error::Outcome;
+use crate::fts;
 use crate::order::first_key;
-use crate::search::{self, Question};
 
 /// Most tasks whose label has the part looked for that are sorted; where there are more, the
 /// next one is never far.
@@ -79,7 +80,7 @@ fn candidates(
     if let Some(question) = question {
         return task_search::hits(conn, question).map(Some);
     }
-    let Some(part) = filter.label.as_deref().and_then(search::part_to_match) else {
+    let Some(part) = filter.label.as_deref().and_then(fts::part_to_match) else {
         return Ok(None);
     };
     let sql = "SELECT rowid FROM task_labels WHERE task_labels MATCH ?1 LIMIT ?2";

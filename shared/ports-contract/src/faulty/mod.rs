@@ -103,7 +103,8 @@ impl Faults {
     }
 }
 
-/// Every port of a backend, with faults in `TurnStore`, `Bus` and `Deliveries`; the others pass.
+/// Every port of a backend, with faults in `TurnStore`, `Bus`, `Timers` and `Deliveries`; the
+/// others pass.
 pub struct Faulty {
     inner: Backend,
     state: Mutex<State>,
@@ -143,6 +144,7 @@ impl Faulty {
             failures: self.clone(),
             bus: self.clone(),
             deliveries: self.inner.deliveries.is_some().then(|| self.clone() as _),
+            timers: self.clone(),
             warehouse: self.clone(),
             secrets: self.clone(),
             reopen: None,

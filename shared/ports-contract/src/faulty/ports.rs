@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use engine::{ConversationId, EventId, Message, MessageId, Task, TaskId};
 use ports::{
     Bus, Commit, Deliveries, Delivery, Envelope, IdempotentAnswer, PortError, PortResult, Receipt,
-    Topic, Turn, TurnStore,
+    Timers, Topic, Turn, TurnStore,
 };
 
 use super::{CONFLICT, CRASH, DUPLICATE, Faulty};
@@ -100,6 +100,35 @@ impl TurnStore for Faulty {
 impl Bus for Faulty {
     async fn publish(&self, envelopes: &[Envelope]) -> PortResult<()> {
         self.publish_somehow(envelopes).await?;
+        self.may_lose(())
+    }
+}
+
+#[async_trait]
+impl Timers for Faulty {
+    async fn timer(&self, id: &str) -> PortResult<Option<Envelope>> {
+        self.tick().await;
+        self.may_refuse()?;
+        self.inner.timers.timer(id).await
+    }
+
+    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> PortResult<Vec<Envelope>> {
+        self.tick().await;
+        self.may_refuse()?;
+        self.inner.timers.overdue(before, limit).await
+    }
+
+    async fn alarm(&self, timer: &Envelope) -> PortResult<()> {
+        self.may_refuse()?;
+        self.inner.timers.alarm(timer).await?;
+        self.may_lose(())
+    }
+
+    async fn done(&self, ids: &[String]) -> PortResult<()> {
+        self.may_refuse()?;
+        // What is done must not be set again by what is still held back.
+        self.flush().await?;
+        self.inner.timers.done(ids).await?;
         self.may_lose(())
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use engine::{ConversationId, EventId, Message, MessageId, Task, TaskId};
 use ports::{
     Bus, Commit, Deliveries, Delivery, Envelope, IdempotentAnswer, PortError, PortResult, Receipt,
-    Topic, Turn, TurnStore,
+    Timers, Topic, Turn, TurnStore,
 };
 
 use super::DELAY_CALLS_MAX;
@@ -25,6 +25,7 @@ pub struct Retrying {
     turns: Arc<dyn TurnStore>,
     bus: Arc<dyn Bus>,
     deliveries: Option<Arc<dyn Deliveries>>,
+    timers: Arc<dyn Timers>,
 }
 
 impl Retrying {
@@ -34,10 +35,12 @@ impl Retrying {
             turns: inner.turns.clone(),
             bus: inner.bus.clone(),
             deliveries: inner.deliveries.clone(),
+            timers: inner.timers.clone(),
         });
         Backend {
             turns: retrying.clone(),
             bus: retrying.clone(),
+            timers: retrying.clone(),
             deliveries: inner.deliveries.is_some().then_some(retrying as _),
             ..inner.clone()
         }
@@ -153,6 +156,25 @@ impl TurnStore for Retrying {
 impl Bus for Retrying {
     async fn publish(&self, envelopes: &[Envelope]) -> PortResult<()> {
         until_it_works(|| self.bus.publish(envelopes)).await
+    }
+}
+
+#[async_trait]
+impl Timers for Retrying {
+    async fn timer(&self, id: &str) -> PortResult<Option<Envelope>> {
+        patiently!(self.timers.timer(id))
+    }
+
+    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> PortResult<Vec<Envelope>> {
+        patiently!(self.timers.overdue(before, limit))
+    }
+
+    async fn alarm(&self, timer: &Envelope) -> PortResult<()> {
+        until_it_works(|| self.timers.alarm(timer)).await
+    }
+
+    async fn done(&self, ids: &[String]) -> PortResult<()> {
+        until_it_works(|| self.timers.done(ids)).await
     }
 }
 

@@ -23,7 +23,12 @@ pub async fn a_commit_is_read_back(backend: Backend) {
         .unwrap();
     assert_eq!(
         turn,
-        Turn { seen: true, conversation: Some(conversation), tasks: vec![task.clone()] }
+        Turn {
+            seen: true,
+            conversation: Some(conversation),
+            tasks: vec![task.clone()],
+            ..Turn::default()
+        }
     );
     let tasks = backend.turns.tasks(std::slice::from_ref(&task.id)).await.unwrap();
     assert_eq!(tasks, std::slice::from_ref(&task));
@@ -188,7 +193,7 @@ pub async fn a_conflict_does_not_use_up_the_event(backend: Backend) {
     };
     backend.turns.commit(fresh).await.unwrap();
     let turn = backend.turns.turn(Some(&event), &conversation.id, &[]).await.unwrap();
-    assert_eq!(turn, Turn { seen: true, conversation: Some(conversation), tasks: vec![] });
+    assert_eq!(turn, Turn { seen: true, conversation: Some(conversation), ..Turn::default() });
 }
 
 /// "Things that went wrong, to be kept in the same step."

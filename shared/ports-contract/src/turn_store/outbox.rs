@@ -1,6 +1,6 @@
 //! What a commit leaves to publish: done already, or handed to the caller, or found later.
 
-use ports::{Commit, Envelope, Topic};
+use ports::{Commit, Envelope, Recovery, Topic};
 
 use crate::backend::Backend;
 use crate::sample::{Samples, at};
@@ -132,6 +132,34 @@ pub async fn every_outbox_arrives(backend: Backend) {
             backend.publish(receipt).await;
         }
     }
-    let arrived = backend.published_ids().await;
-    assert_eq!(crate::check::sorted(arrived), crate::check::sorted(expected));
+    backend.sweep().await;
+    if backend.deliveries.is_some() {
+        let arrived = backend.published_ids().await;
+        assert_eq!(crate::check::sorted(arrived), crate::check::sorted(expected));
+    }
+}
+
+/// A commit whose event comes again until its handler has published: the event hands out what
+/// its commit left, and each envelope arrives.
+pub async fn a_redelivered_event_brings_its_outbox(backend: Backend) {
+    let make = Samples::new(46);
+    let outbox = three(&make);
+    let commit = Commit { outbox: outbox.clone(), recovery: Recovery::Redelivery, ..make.commit() };
+    let event = commit.event.clone();
+    let receipt = backend.turns.commit(commit).await.unwrap();
+    let conversation = make.conversation().id;
+    let turn = backend.turns.turn(event.as_ref(), &conversation, &[]).await.unwrap();
+    assert!(turn.seen);
+    // Nothing where the commit has published it.
+    assert!(turn.outbox.is_empty() || turn.outbox == outbox, "all of it: {:?}", turn.outbox);
+    assert!(!turn.outbox.is_empty() || receipt.unpublished.is_empty(), "what was handed over");
+    // The first handler stopped; the second one publishes.
+    if !turn.outbox.is_empty() {
+        backend.bus.publish(&turn.outbox).await.unwrap();
+    }
+    let other = backend.turns.turn(Some(&make.event_id()), &conversation, &[]).await.unwrap();
+    assert_eq!(other.outbox, [], "another event has none");
+    if backend.deliveries.is_some() {
+        assert_eq!(backend.published_ids().await, ids(&outbox));
+    }
 }

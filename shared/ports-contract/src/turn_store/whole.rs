@@ -83,6 +83,7 @@ impl Attempt {
             seen: false,
             conversation: Some(stored.conversation.clone()),
             tasks: vec![stored.task.clone()],
+            ..Turn::default()
         };
         assert_eq!(turn, untouched);
 

@@ -4,8 +4,7 @@
 //! A run of a script without (Han, kana, Thai: [`flow::keyword::is_unspaced`]) gives each pair
 //! of neighbours and its last character: 請假申 is `請假 假申 申`. So one character is looked for
 //! as the beginning of a pair, two as a pair, more as pairs in a row, and no dictionary is
-//! needed. The words are the terms of an FTS5 table; what people type never reaches its syntax,
-//! as words hold letters, digits and marks only.
+//! needed. Words hold letters, digits and marks only: what people type is never syntax.
 //!
 //! A question is all of its words; words of scripts with spaces match as beginnings of words. A
 //! question without any letter or digit (only punctuation or pictures) matches nothing.
@@ -22,7 +21,7 @@ pub const QUESTION_WORDS_MAX: usize = 16;
 /// Longest word; longer ones are looked for by their beginning.
 const WORD_CHARS_MAX: usize = 40;
 /// Longest part of a label that is looked at, in characters.
-const LABEL_CHARS_MAX: usize = 256;
+pub const LABEL_CHARS_MAX: usize = 256;
 
 /// The text half-width and in lower case.
 pub fn fold(text: &str) -> String {
@@ -50,41 +49,6 @@ pub fn words(text: &str) -> String {
     words
 }
 
-/// The characters of a folded label as words: each with the one behind it, and the last alone.
-/// Parts of labels are looked for, so that every character counts, spaces and pictures too.
-pub fn pieces(folded: &str) -> String {
-    let mut pieces = String::new();
-    let mut rest = folded.chars().peekable();
-    while let Some(c) = rest.next() {
-        push(&mut pieces, &piece(c, rest.peek().copied()));
-    }
-    pieces
-}
-
-/// The question for a part of a label (not yet folded) in the syntax of FTS5; none where there
-/// is nothing to look for.
-pub fn part_to_match(part: &str) -> Option<String> {
-    let folded: Vec<char> = fold(part).chars().take(QUESTION_CHARS_MAX).collect();
-    match folded.as_slice() {
-        [] => None,
-        [c] => Some(format!("\"{}\"*", piece(*c, None))),
-        chars => {
-            let behind = chars.iter().skip(1);
-            let row: Vec<String> =
-                chars.iter().zip(behind).map(|(c, next)| piece(*c, Some(*next))).collect();
-            Some(format!("\"{}\"", row.join(" ")))
-        }
-    }
-}
-
-/// `6ax` or `6ax73`: hexadecimal code points, which hold no x.
-fn piece(c: char, next: Option<char>) -> String {
-    match next {
-        None => format!("{:x}x", u32::from(c)),
-        Some(next) => format!("{:x}x{:x}", u32::from(c), u32::from(next)),
-    }
-}
-
 /// What somebody looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -93,11 +57,11 @@ pub struct Question {
 
 /// One word of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Term {
-    /// Words of the index, in a row.
-    row: Vec<String>,
-    /// Whether the (one) word is only the beginning of a word of the index.
-    beginning: bool,
+pub struct Term {
+    /// Words of a text, in a row.
+    pub row: Vec<String>,
+    /// Whether the (one) word is only the beginning of a word of the text.
+    pub beginning: bool,
 }
 
 impl Question {
@@ -132,14 +96,9 @@ impl Question {
         self.terms.is_empty()
     }
 
-    /// The question in the syntax of FTS5: every word must be there.
-    pub fn to_match(&self) -> String {
-        self.terms.iter().map(Term::to_match).collect::<Vec<_>>().join(" AND ")
-    }
-
-    /// Each word of the question in the syntax of FTS5.
-    pub fn each_match(&self) -> Vec<String> {
-        self.terms.iter().map(Term::to_match).collect()
+    /// Its words.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
     }
 
     /// Nothing found yet, for [`Question::mark`].
@@ -155,7 +114,7 @@ impl Question {
         }
     }
 
-    /// Whether all words of the question stand among `words`. Says the same as FTS5.
+    /// Whether all words of the question stand among `words`.
     pub fn matches(&self, words: &str) -> bool {
         let mut marks = self.unmarked();
         self.mark(words, &mut marks);
@@ -164,11 +123,6 @@ impl Question {
 }
 
 impl Term {
-    fn to_match(&self) -> String {
-        let star = if self.beginning { "*" } else { "" };
-        format!("\"{}\"{star}", self.row.join(" "))
-    }
-
     fn stands_in(&self, words: &[&str]) -> bool {
         match self.row.as_slice() {
             [beginning] if self.beginning => {
@@ -260,21 +214,6 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_quoted() {
-        for (text, expected) in [
-            ("請", "\"請\"*"),
-            ("請假", "\"請假\""),
-            ("請假單", "\"請假 假單\""),
-            ("hotel 飯店", "\"hotel\"* AND \"飯店\""),
-            ("a\" OR b*", "\"a\"* AND \"or\"* AND \"b\"*"),
-            ("NEAR(x y) x", "\"near\"* AND \"x\"* AND \"y\"*"),
-            ("?!", ""),
-        ] {
-            assert_eq!(Question::new(text).to_match(), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn questions_find_words_in_each_script() {
         let found = |text: &str, question: &str| Question::new(question).matches(&words(text));
         for question in ["請", "假", "三", "天", "請假", "假三", "三天", "我要請假", "要請 三天"]
@@ -291,20 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_pieces() {
-        assert_eq!(pieces("a 假"), "61x20 20x5047 5047x");
-        assert_eq!(pieces(""), "");
-        assert_eq!(part_to_match("A"), Some("\"61x\"*".to_owned()));
-        assert_eq!(part_to_match("A 假"), Some("\"61x20 20x5047\"".to_owned()));
-        assert_eq!(part_to_match(""), None);
-    }
-
-    #[test]
     fn everything_is_bounded() {
         assert_eq!(words(&"假".repeat(70_000)).split(' ').count(), INDEXED_CHARS_MAX);
         assert_eq!(words(&"x".repeat(100)).len(), WORD_CHARS_MAX);
         let numbers: Vec<String> = (0..100).map(|number| number.to_string()).collect();
-        assert_eq!(Question::new(&numbers.join(" ")).each_match().len(), QUESTION_WORDS_MAX);
+        assert_eq!(Question::new(&numbers.join(" ")).terms().len(), QUESTION_WORDS_MAX);
         assert!(Question::new(&"x".repeat(100)).matches(&words(&"x".repeat(100))));
     }
 
@@ -326,34 +256,9 @@ mod tests {
         }
 
         #[test]
-        fn fts5_says_the_same(
-            text in "([a-c請假ﾀ\u{301}0-1ก่İß]{0,3}[ .\"'*()]{0,1}){0,6}",
-            question in "([a-c請假ﾀ\u{301}0-1ก่İß]{0,3}[ .\"'*()]{0,1}){0,3}",
-        ) {
-            let conn = rusqlite::Connection::open_in_memory().unwrap();
-            conn.execute_batch(
-                "CREATE VIRTUAL TABLE f USING fts5 (words, content = '', contentless_delete = 1,
-                 tokenize = 'ascii', prefix = '1 2')",
-            ).unwrap();
-            let words = words(&text);
-            conn.execute("INSERT INTO f (rowid, words) VALUES (1, ?1)", [&words]).unwrap();
-            let question = Question::new(&question);
-            if !question.is_empty() {
-                let found: bool = conn
-                    .query_row(
-                        "SELECT EXISTS (SELECT 1 FROM f WHERE f MATCH ?1)",
-                        [question.to_match()],
-                        |row| row.get(0),
-                    )
-                    .unwrap();
-                prop_assert_eq!(found, question.matches(&words), "{:?} in {}", question, words);
-            }
-        }
-
-        #[test]
         fn no_text_panics(text in any::<String>(), question in any::<String>()) {
             let question = Question::new(&question);
-            let _ = (question.matches(&words(&text)), question.to_match());
+            let _ = question.matches(&words(&text));
         }
     }
 }
