@@ -27,5 +27,6 @@ mod stream;
 mod talk;
 mod tidy;
 mod timers;
+mod transfer;
 mod webhook;
 mod wire;

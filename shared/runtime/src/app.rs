@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{ConversationId, TaskId};
-use ports::{Bus, Clock, Secrets, Store, Warehouse};
+use ports::{Bus, Clock, Secrets, Store, Timers, Warehouse};
 use tokio::sync::broadcast;
 
 use crate::catalog::CatalogCache;
 use crate::egress::Egress;
+use crate::turn::FocusHints;
 
 /// Bounds of the runtime. Everything that could grow has one.
 #[derive(Debug, Clone)]
@@ -81,6 +82,8 @@ pub struct AppParts {
     pub store: Arc<dyn Store>,
     /// Envelopes.
     pub bus: Arc<dyn Bus>,
+    /// Timers that wait.
+    pub timers: Arc<dyn Timers>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
     /// Secrets.
@@ -100,6 +103,7 @@ pub struct AppParts {
 pub struct App {
     pub(crate) parts: Arc<AppParts>,
     pub(crate) catalog: Arc<CatalogCache>,
+    pub(crate) focus: Arc<FocusHints>,
     changes: broadcast::Sender<Change>,
 }
 
@@ -110,7 +114,12 @@ impl App {
     /// Puts the parts together.
     pub fn new(parts: AppParts) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_BUFFERED);
-        Self { parts: Arc::new(parts), catalog: Arc::new(CatalogCache::default()), changes }
+        Self {
+            parts: Arc::new(parts),
+            catalog: Arc::new(CatalogCache::default()),
+            focus: Arc::new(FocusHints::default()),
+            changes,
+        }
     }
 
     /// The store.
@@ -121,6 +130,11 @@ impl App {
     /// The bus.
     pub fn bus(&self) -> &dyn Bus {
         &*self.parts.bus
+    }
+
+    /// Timers that wait.
+    pub fn timers(&self) -> &dyn Timers {
+        &*self.parts.timers
     }
 
     /// The warehouse.

@@ -20,6 +20,8 @@ pub mod rows;
 pub mod schedules;
 pub mod send;
 pub mod sweep;
+pub mod timers;
+pub mod transfer;
 pub mod turn;
 
 pub use app::{App, AppParts, Change, Limits, TerminalLine};

@@ -4,7 +4,7 @@ use channels::{Connection, Inbound, InboundBody};
 use chrono::{DateTime, Utc};
 use engine::{ConversationId, EventId, MessageId, Task, TaskId};
 use flow::Content;
-use ports::{PortError, PortResult, Topic};
+use ports::{Envelope, PortError, PortResult, Topic};
 use serde_json::Value;
 
 use crate::app::App;
@@ -159,17 +159,27 @@ async fn external(
     at: DateTime<Utc>,
     event: ExternalEvent,
 ) -> Result<Receipt, HandleError> {
+    let envelope = external_envelope(id.clone(), at, event)?;
+    app.bus().publish(&[envelope]).await?;
+    Ok(Receipt { event: id, message: None, conversation: None })
+}
+
+/// The envelope of an event from outside that was accepted at `at`; too large is an error.
+pub fn external_envelope(
+    id: EventId,
+    at: DateTime<Utc>,
+    event: ExternalEvent,
+) -> Result<Envelope, HandleError> {
     // Events with the same type and key stay in order; others need not wait for each other.
     let key =
         format!("external/{}/{}", event.kind, event.subject.as_deref().unwrap_or(id.as_str()));
     let accepted = Accepted { id: id.clone(), at, body: AcceptedBody::External(event) };
-    let envelope = seal(Topic::Events, id.0.clone(), key, &accepted)?;
+    let envelope = seal(Topic::Events, id.0, key, &accepted)?;
     if envelope.body.len() > EVENT_BYTES_MAX {
         let what = "the event's data".to_owned();
         return Err(PortError::TooLarge { what, limit: EVENT_BYTES_MAX }.into());
     }
-    app.bus().publish(&[envelope]).await?;
-    Ok(Receipt { event: id, message: None, conversation: None })
+    Ok(envelope)
 }
 
 /// A digest of a request, so that an idempotency key used for two different ones is noticed.

@@ -45,6 +45,8 @@ pub struct Swept {
     pub published: usize,
     /// Event ids and answers that were old enough to forget.
     pub forgotten: u64,
+    /// Timers whose alarm did not ring.
+    pub rung: usize,
 }
 
 /// One bounded sweep; safe to run twice at once.
@@ -74,5 +76,5 @@ pub async fn sweep(app: &App) -> Result<Swept, HandleError> {
     }
     // A crash between publishing a flow and setting its timers leaves a schedule without one.
     schedules::arm_all(app).await?;
-    Ok(Swept { published: left.len(), forgotten })
+    Ok(Swept { published: left.len(), forgotten, rung: 0 })
 }

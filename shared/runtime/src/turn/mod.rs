@@ -9,15 +9,17 @@
 mod commands;
 mod effects;
 mod external;
+mod focus;
 mod message;
 mod start;
 mod tasks;
 mod work;
 
 pub(crate) use external::named_contact;
+pub(crate) use focus::FocusHints;
 
 use engine::{Refused, Task};
-use ports::{Commit, IdempotentAnswer, PortError, PortResult};
+use ports::{Commit, Envelope, IdempotentAnswer, PortError, PortResult, Recovery};
 
 use crate::app::{App, Change};
 use crate::jobs::{Accepted, AcceptedBody, ForConversation, What};
@@ -38,10 +40,17 @@ pub struct Handled {
 /// Makes the answer to keep for an idempotency key from the task as it will be committed.
 pub type AnswerOf<'a> = &'a (dyn Fn(&Task) -> IdempotentAnswer + Send + Sync);
 
-/// Handles one accepted event to its commit.
+/// Handles one accepted event to its commit, and publishes what follows. The event must come
+/// again until this has answered without an error: it then publishes what is left.
 pub async fn handle(app: &App, accepted: &Accepted) -> Result<Handled, HandleError> {
     match &accepted.body {
-        AcceptedBody::Conversation(event) => run(app, accepted, event, None).await,
+        AcceptedBody::Conversation(event) => {
+            let handled = until_committed(app, accepted, event, Recovery::Redelivery, None).await?;
+            if handled.duplicate {
+                publish_what_is_left(app, accepted, event).await?;
+            }
+            Ok(handled)
+        }
         AcceptedBody::External(event) => {
             external::fan_out(app, accepted, event).await?;
             Ok(Handled::default())
@@ -49,16 +58,27 @@ pub async fn handle(app: &App, accepted: &Accepted) -> Result<Handled, HandleErr
     }
 }
 
-/// Handles an event of one conversation, keeping an answer in the same commit where asked to.
+/// Handles an event of one conversation that does not come again, keeping an answer in the same
+/// commit where asked to.
 pub async fn run(
     app: &App,
     accepted: &Accepted,
     event: &ForConversation,
     answer: Option<AnswerOf<'_>>,
 ) -> Result<Handled, HandleError> {
+    until_committed(app, accepted, event, Recovery::Sweep, answer).await
+}
+
+async fn until_committed(
+    app: &App,
+    accepted: &Accepted,
+    event: &ForConversation,
+    recovery: Recovery,
+    answer: Option<AnswerOf<'_>>,
+) -> Result<Handled, HandleError> {
     let mut last = None;
     for _ in 0..app.limits().conflicts_max.max(1) {
-        match attempt(app, accepted, event, answer).await {
+        match attempt(app, accepted, event, recovery, answer).await {
             Err(HandleError::Port(PortError::Conflict { what })) => {
                 tracing::debug!(event = %accepted.id, what, "somebody else committed first");
                 last = Some(PortError::Conflict { what });
@@ -77,14 +97,18 @@ async fn attempt(
     app: &App,
     accepted: &Accepted,
     event: &ForConversation,
+    recovery: Recovery,
     answer: Option<AnswerOf<'_>>,
 ) -> Result<Handled, HandleError> {
+    let conversation = &event.thread.id;
     let named = match &event.what {
         What::Task { task, .. } | What::Assign { task, .. } => vec![task.clone()],
         What::Message { names: Some(task), .. } => vec![task.clone()],
-        What::Message { .. } | What::Start(_) => Vec::new(),
+        // Most likely it is for the task it was for before: one read instead of two.
+        What::Message { .. } => app.focus.of(conversation).into_iter().collect(),
+        What::Start(_) => Vec::new(),
     };
-    let turn = app.store().turn(Some(&accepted.id), &event.thread.id, &named).await?;
+    let turn = app.store().turn(Some(&accepted.id), conversation, &named).await?;
     if turn.seen {
         return Ok(Handled { duplicate: true, ..Handled::default() });
     }
@@ -96,34 +120,57 @@ async fn attempt(
         What::Assign { message, task } => work.assign_message(message, task).await?,
     };
     let change = Change { conversation: event.thread.id.clone(), tasks: work.changed_tasks() };
-    let Some(commit) = work.into_commit(answer, handled.task.as_ref())? else {
+    let Some(commit) = work.into_commit(recovery, answer, handled.task.as_ref())? else {
         return Ok(handled);
     };
+    let focus = commit.conversation.as_ref().and_then(|now| now.focus.clone());
     self::commit(app, commit, Some(change)).await?;
+    app.focus.remember(conversation, focus);
     Ok(handled)
 }
 
-/// Commits, tells those who watch, and publishes what the backend left to publish.
-pub(crate) async fn commit(app: &App, commit: Commit, change: Option<Change>) -> PortResult<()> {
-    let receipt = app.store().commit(commit).await?;
-    if let Some(change) = change {
-        app.changed(change);
-    }
-    if !receipt.unpublished.is_empty() {
-        publish(app, &receipt.unpublished).await;
+/// An event that came before: what its commit left is published, as its handler may have stopped
+/// before it did. Envelopes that arrive twice have one effect.
+async fn publish_what_is_left(
+    app: &App,
+    accepted: &Accepted,
+    event: &ForConversation,
+) -> Result<(), HandleError> {
+    let left = app.store().turn(Some(&accepted.id), &event.thread.id, &[]).await?.outbox;
+    if !left.is_empty() {
+        app.bus().publish(&left).await?;
+        tracing::info!(event = %accepted.id, envelopes = left.len(), "published once more");
     }
     Ok(())
 }
 
-/// Publishes what a commit left to publish. Where that fails the sweeper does it later, so the
-/// event has had its effect all the same.
-async fn publish(app: &App, envelopes: &[ports::Envelope]) {
-    if let Err(error) = app.bus().publish(envelopes).await {
-        tracing::warn!(%error, "publishing after the commit failed; the sweeper will do it");
-        return;
+/// Commits, tells those who watch, and publishes what the backend left to publish.
+pub(crate) async fn commit(app: &App, commit: Commit, change: Option<Change>) -> PortResult<()> {
+    let recovery = commit.recovery;
+    let receipt = app.store().commit(commit).await?;
+    if let Some(change) = change {
+        app.changed(change);
     }
-    let ids: Vec<String> = envelopes.iter().map(|envelope| envelope.id.clone()).collect();
-    if let Err(error) = app.store().mark_published(&ids).await {
+    if receipt.unpublished.is_empty() {
+        return Ok(());
+    }
+    match (publish(app, &receipt.unpublished, &receipt.marks).await, recovery) {
+        (Ok(()), _) => Ok(()),
+        // The event comes again and finds what is left.
+        (Err(error), Recovery::Redelivery) => Err(error),
+        (Err(error), Recovery::Sweep) => {
+            tracing::warn!(%error, "publishing after the commit failed; the sweeper will do it");
+            Ok(())
+        }
+    }
+}
+
+async fn publish(app: &App, envelopes: &[Envelope], marks: &[String]) -> PortResult<()> {
+    app.bus().publish(envelopes).await?;
+    if !marks.is_empty()
+        && let Err(error) = app.store().mark_published(marks).await
+    {
         tracing::warn!(%error, "published, but not noted; the sweeper publishes once more");
     }
+    Ok(())
 }

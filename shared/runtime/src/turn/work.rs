@@ -11,8 +11,8 @@ use engine::{
 };
 use flow::Content;
 use ports::{
-    Commit, Envelope, Failure, FailureKind, FailureState, FlowVersion, MessageWrite, TaskWrite,
-    Topic, Turn,
+    Commit, Envelope, Failure, FailureKind, FailureState, FlowVersion, MessageWrite, Recovery,
+    TaskWrite, Topic, Turn,
 };
 
 use super::AnswerOf;
@@ -241,6 +241,7 @@ impl<'a> Work<'a> {
     /// Everything as one commit; none where nothing happened.
     pub(super) fn into_commit(
         mut self,
+        recovery: Recovery,
         answer: Option<AnswerOf<'_>>,
         task: Option<&Task>,
     ) -> Result<Option<Commit>, HandleError> {
@@ -269,6 +270,7 @@ impl<'a> Work<'a> {
             messages: self.messages,
             history: self.history,
             outbox: self.outbox,
+            recovery,
             withdrawn: self.withdrawn,
             answer: answer.zip(task).map(|(answer, task)| answer(task)),
             failures: self.failures,
