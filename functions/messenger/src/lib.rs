@@ -2,11 +2,18 @@
 //!
 //! A reply is sent at least once; where the outcome cannot be known the message says `unknown`.
 
+use axum::Router;
+use bootstrap::push;
 use ports::{Envelope, Topic};
 use runtime::{App, Outcome};
 
 /// The topic whose envelopes it gets.
 pub const TOPIC: Topic = Topic::Outbound;
+
+/// What it serves: pushes of its topic.
+pub fn router(app: App) -> Router {
+    push::router(app, TOPIC, |app, envelope, attempt| Box::pin(handle(app, envelope, attempt)))
+}
 
 /// Handles one envelope; `attempt` counts from 0. Safe to call twice with the same one.
 pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {

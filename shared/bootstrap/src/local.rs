@@ -68,6 +68,7 @@ impl Local {
         let app = App::new(AppParts {
             store: shared.clone(),
             bus: shared.clone(),
+            timers: shared.clone(),
             warehouse: shared.clone(),
             secrets: shared.clone(),
             clock,

@@ -1,0 +1,9 @@
+//! The landing function as it is deployed.
+
+use std::process::ExitCode;
+
+use bootstrap::Role;
+
+fn main() -> ExitCode {
+    bootstrap::function::main(Role::Landing, |app, _| landing::router(app))
+}

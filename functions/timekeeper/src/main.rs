@@ -1,0 +1,9 @@
+//! The timekeeper function as it is deployed.
+
+use std::process::ExitCode;
+
+use bootstrap::Role;
+
+fn main() -> ExitCode {
+    bootstrap::function::main(Role::Timekeeper, |app, _| timekeeper::router(app))
+}
