@@ -411,6 +411,16 @@ async fn flows_are_pushed_published_and_listed() {
     let list: Value = serde_json::from_str(&ok(&["flow", "list", "--json"]).await).unwrap();
     assert_eq!(list["items"][0]["flow"], "echo");
 
+    // What was pushed is pulled as it was written, and writes over no file.
+    assert_eq!(ok(&["flow", "pull", "echo"]).await, ECHO);
+    let pulled = folder.path().join("pulled.yaml");
+    let pull = ["flow", "pull", "echo", "--output", pulled.to_str().unwrap()];
+    assert!(ok(&pull).await.starts_with("pulled `echo`, draft 1, into "));
+    assert_eq!(std::fs::read_to_string(&pulled).unwrap(), ECHO);
+    let (code, _, error) = against(&app, &pull).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("name a file that is not there yet"), "{error}");
+
     // A draft with mistakes is kept and cannot be published.
     std::fs::write(file, ECHO.replace("next: more", "next: mor")).unwrap();
     let pushed = ok(&["flow", "push", file]).await;
@@ -425,6 +435,32 @@ async fn flows_are_pushed_published_and_listed() {
     assert_eq!(code, 2, "{out}");
     assert_eq!(error, format!("error: {file} is not a flow; correct it first\n"));
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_doctor_looks_at_a_server() {
+    let app = TestApp::empty().await;
+    let (code, out, error) = against(&app, &["doctor"]).await;
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    assert!(out.ends_with("All 3 checks passed.\n"), "{out}");
+    let (code, out, _) = told(&run(&["doctor", "--json", "--server", "http://127.0.0.1:1"]));
+    assert_eq!(code, 1, "{out}");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(found["ok"], false);
+    let problem = found["checks"][0]["problem"].as_str().unwrap();
+    assert!(problem.ends_with("start one with `chatflow serve`"), "{problem}");
+    app.finish().await;
+}
+
+#[test]
+fn variables_that_are_no_settings_stop_the_start() {
+    let mut command = command(&["flow", "list"]);
+    command.env("CHATFLOW_SERVR", "http://127.0.0.1:1").env("CHATFLOW_PROJECT", "acme");
+    let (code, out, error) = told(&command.output().unwrap());
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(error.contains("`CHATFLOW_SERVR` is no setting"), "{error}");
+    assert!(error.contains("did you mean `CHATFLOW_SERVER`?"), "{error}");
+    assert!(error.contains("`CHATFLOW_PROJECT` mean nothing with the local backend"), "{error}");
 }
 
 #[tokio::test]

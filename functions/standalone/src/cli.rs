@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +35,55 @@ enum Command {
     /// Check, push, publish and list flows.
     #[command(subcommand)]
     Flow(FlowCommand),
+    /// Set a Google Cloud project up: base tables, the API's connection, an administrator's key.
+    ///
+    /// Terraform makes the rest. The project is named by `CHATFLOW_…` variables (see the README).
+    /// Example: `CHATFLOW_BACKEND=gcp CHATFLOW_PROJECT=acme … chatflow setup`
+    Setup(SetupArgs),
+    /// Copy a local server's flows, tasks, history and settings to Google Cloud.
+    ///
+    /// Stop the local server first; its file is not changed. What an interrupted run has copied
+    /// stays, and the next run goes on. Rows of the warehouse are not copied. Afterwards counts
+    /// and hashes of both sides are compared.
+    /// Example: `CHATFLOW_BACKEND=gcp CHATFLOW_PROJECT=acme … chatflow migrate --from data`
+    Migrate {
+        /// The data directory of the local server.
+        #[arg(long)]
+        from: PathBuf,
+        /// Where to.
+        #[arg(long, value_parser = ["gcp"], default_value = "gcp")]
+        to: String,
+        /// Print the comparison as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look whether everything is there that the system needs, and say what is missing.
+    ///
+    /// Looks at a Google Cloud project with `CHATFLOW_BACKEND=gcp`, else at a local server; changes
+    /// nothing; exits with 1 where something is missing. Example: chatflow doctor
+    Doctor {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SetupArgs {
+    /// The demo as well: three flows, their tables and queues, and a connection.
+    #[arg(long)]
+    demo: bool,
+    /// Where replies of the demo are sent to, by POST.
+    #[arg(long, requires = "demo")]
+    replies_to: Option<url::Url>,
+    /// Where the administrator's key is kept; made where it is not there.
+    #[arg(long, env = "CHATFLOW_API_KEY_FILE", default_value = "data/admin.key")]
+    key_file: PathBuf,
+    /// Print one JSON line: `{"api_key_file": …}`.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +123,19 @@ enum FlowCommand {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Write a flow's draft to a file, or to standard output.
+    ///
+    /// With `push` this moves flows between servers.
+    /// Example: chatflow flow pull leave-request --output leave-request.yaml
+    Pull {
+        /// The flow's id.
+        flow: String,
+        /// The file; it must not be there yet.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -126,8 +188,17 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<bool> {
     bootstrap::telemetry::start(&cli.log)?;
+    let config = bootstrap::Config::from_process(bootstrap::Role::Standalone)?;
     match cli.command {
+        Command::Setup(args) => return setup(&config, args).await,
+        Command::Migrate { from, to: _, json } => return migrate(&config, &from, json).await,
+        Command::Doctor { json, server } => return doctor(&config, json, &server).await,
         Command::Serve(args) => {
+            anyhow::ensure!(
+                config.gcp.is_none(),
+                "`chatflow serve` keeps everything in one file and knows nothing of \
+                 CHATFLOW_BACKEND=gcp; unset it here, or deploy the functions"
+            );
             let ServeArgs { data, listen, demo, json } = args;
             let limits = runtime::Limits::default();
             server::run(ServeOptions { data, listen, demo, json, limits }).await?;
@@ -137,6 +208,9 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Flow(FlowCommand::Push { file, json, server }) => {
             flows::push(&Client::new(&server)?, &file, json).await?;
         }
+        Command::Flow(FlowCommand::Pull { flow, output, server }) => {
+            flows::pull(&Client::new(&server)?, &flow, output.as_deref()).await?;
+        }
         Command::Flow(FlowCommand::Publish { flow, json, server }) => {
             flows::publish(&Client::new(&server)?, &flow, json).await?;
         }
@@ -145,4 +219,49 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// This program was built without Google's clients, which take minutes to build.
+#[cfg(not(feature = "gcp"))]
+const WITHOUT_GOOGLE: &str = "this `chatflow` was built without Google Cloud; build it with \
+     `cargo build --release -p standalone --features gcp`";
+
+#[cfg_attr(
+    not(feature = "gcp"),
+    expect(clippy::unused_async, unused_variables, reason = "only Google Cloud is set up")
+)]
+async fn setup(config: &bootstrap::Config, args: SetupArgs) -> anyhow::Result<bool> {
+    let SetupArgs { demo, replies_to, key_file, json } = args;
+    #[cfg(feature = "gcp")]
+    {
+        let setup = crate::cloud::Setup { demo, replies_to, key_file };
+        crate::cloud::setup(config, &setup, json).await.map(|()| true)
+    }
+    #[cfg(not(feature = "gcp"))]
+    anyhow::bail!(WITHOUT_GOOGLE)
+}
+
+#[cfg_attr(
+    not(feature = "gcp"),
+    expect(clippy::unused_async, unused_variables, reason = "there is nowhere else to move to")
+)]
+async fn migrate(config: &bootstrap::Config, from: &Path, json: bool) -> anyhow::Result<bool> {
+    #[cfg(feature = "gcp")]
+    return crate::cloud::migrate(config, from, json).await;
+    #[cfg(not(feature = "gcp"))]
+    anyhow::bail!(WITHOUT_GOOGLE)
+}
+
+async fn doctor(
+    config: &bootstrap::Config,
+    json: bool,
+    server: &ServerArgs,
+) -> anyhow::Result<bool> {
+    if config.gcp.is_none() {
+        return crate::doctor::local(&Client::new(server)?, json).await;
+    }
+    #[cfg(feature = "gcp")]
+    return crate::cloud::doctor(config, json).await;
+    #[cfg(not(feature = "gcp"))]
+    anyhow::bail!(WITHOUT_GOOGLE)
 }

@@ -1,5 +1,6 @@
-//! `chatflow flow …`: check, push, publish, list.
+//! `chatflow flow …`: check, push, pull, publish, list.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -67,6 +68,23 @@ pub async fn push(client: &Client, path: &Path, as_json: bool) -> anyhow::Result
             serde_json::from_value(answer["problems"].clone()).unwrap_or_default();
         print(path, &problems);
     }
+    Ok(())
+}
+
+/// Writes a draft's text, as it was written, to a new file or to standard output.
+pub async fn pull(client: &Client, id: &str, output: Option<&Path>) -> anyhow::Result<()> {
+    let answer = client.get(&format!("/v1/flows/{id}")).await?;
+    let source = answer["source"].as_str().context("the server answered without a source")?;
+    let Some(path) = output else {
+        std::io::stdout().lock().write_all(source.as_bytes())?;
+        return Ok(());
+    };
+    let mut file = std::fs::File::create_new(path).with_context(|| {
+        format!("{} cannot be made; name a file that is not there yet", path.display())
+    })?;
+    file.write_all(source.as_bytes())?;
+    file.sync_all()?;
+    println!("pulled `{id}`, draft {}, into {}", answer["revision"], path.display());
     Ok(())
 }
 

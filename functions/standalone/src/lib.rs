@@ -6,8 +6,11 @@
 
 pub mod cli;
 pub mod client;
+#[cfg(feature = "gcp")]
+mod cloud;
 pub mod delivery;
 pub mod demo;
+mod doctor;
 pub mod flows;
 pub mod page;
 pub mod replay;

@@ -77,7 +77,8 @@ impl Server {
         let local = Local::open(&options.data, clock, options.limits.clone(), terminal)?;
         let app = local.app.clone();
         runtime::administer::prepare(&app).await?;
-        let key_file = administrator_key(&app, &options.data).await?;
+        let key_file = options.data.join(KEY_FILE);
+        administrator_key(&app, &key_file).await?;
         if options.demo {
             demo::install(&app).await.context("setting up the demo failed")?;
         }
@@ -124,25 +125,24 @@ async fn sweep(app: App, mut stop: watch::Receiver<bool>) {
 }
 
 /// Makes the administrator's key at the first start and keeps it in a file only its owner reads.
-async fn administrator_key(app: &App, data: &Path) -> anyhow::Result<PathBuf> {
-    let path = data.join(KEY_FILE);
-    if let Ok(text) = std::fs::read_to_string(&path)
+pub(crate) async fn administrator_key(app: &App, path: &Path) -> anyhow::Result<()> {
+    if let Ok(text) = std::fs::read_to_string(path)
         && keys::authenticate(app, text.trim()).await?.is_some()
     {
-        return Ok(path);
+        return Ok(());
     }
     // A lost or foreign file is replaced: who can write here can write the data file as well.
-    let _ = std::fs::remove_file(&path);
+    let _ = std::fs::remove_file(path);
     let (_, text) = keys::create(app, "administrator", vec!["*".into()]).await?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&path)
+        .open(path)
         .with_context(|| format!("the key file {} cannot be written", path.display()))?;
     file.write_all(format!("{text}\n").as_bytes())?;
     file.sync_all()?;
-    Ok(path)
+    Ok(())
 }
 
 fn quiet() -> Terminal {
