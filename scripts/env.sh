@@ -40,3 +40,32 @@ need_rust() {
     die "Rust 1.95 or newer is needed, this is $(rustc --version); run: rustup update stable"
   fi
 }
+
+# Google's clients stay out of the local build: these crates need them, and these features.
+WITHOUT_GCP=(--exclude backend-gcp --exclude emulators --exclude cloud)
+GCP=(
+  --package backend-gcp --package bootstrap --package emulators --package cloud
+  --package gateway --package controller --package messenger --package connector
+  --package landing --package timekeeper --package failures --package standalone
+  --features bootstrap/gcp,gateway/gcp,controller/gcp,messenger/gcp,connector/gcp
+  --features landing/gcp,timekeeper/gcp,failures/gcp,standalone/gcp
+)
+
+# What stands in for Google Cloud: the SDK's emulators of Firestore and Pub/Sub, Java and Python.
+# `emulators` finds the SDK and says how to install it where it is not there.
+need_emulators() {
+  command -v java >/dev/null || packages openjdk-17-jre-headless
+  command -v python3 >/dev/null || packages python3 python3-venv
+}
+
+# The runtime API of AWS Lambda, for the test that serves it.
+need_lambda() {
+  local venv="${XDG_CACHE_HOME:-$HOME/.cache}/chatflow/cargo-lambda"
+  export CARGO_LAMBDA="${CARGO_LAMBDA:-$venv/bin/cargo-lambda}"
+  if [ ! -x "$CARGO_LAMBDA" ]; then
+    say "installing cargo-lambda (PyPI)"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check cargo-lambda==1.9.2
+  fi
+}

@@ -1,0 +1,15 @@
+//! The whole cloud shape on one machine: every function as a process of its own, woken by pushes,
+//! alarms and sweeps as Terraform wires them, over servers that stand in for Google's.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`system`] | starting, wiring, killing and stopping all of it |
+//! | [`programs`] | where the programs are |
+//! | [`sink`] | a server that replies are sent to |
+
+pub mod programs;
+pub mod sink;
+pub mod system;
+
+pub use sink::Sink;
+pub use system::{Options, System, client};
