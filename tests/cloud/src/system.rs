@@ -162,7 +162,8 @@ impl System {
         url_of(self.functions[function].port)
     }
 
-    fn variables(&self) -> Vec<(String, String)> {
+    /// The settings of a program that works on the project, such as `chatflow doctor`.
+    pub fn variables(&self) -> Vec<(String, String)> {
         let mut variables: BTreeMap<String, String> = self
             .around
             .variables()
@@ -191,9 +192,9 @@ impl System {
         setup.arg("setup").arg("--json").arg("--key-file").arg(&key_file);
         if self.options.demo {
             setup.arg("--demo");
-        }
-        if let Some(url) = &self.options.replies_to {
-            setup.args(["--replies-to", url]);
+            if let Some(url) = &self.options.replies_to {
+                setup.args(["--replies-to", url]);
+            }
         }
         setup.envs(self.variables());
         let done = setup.output().context("`chatflow setup` does not start")?;

@@ -240,7 +240,15 @@ impl Firestore {
         writes: &mut Vec<Write>,
         outbox: &[Envelope],
     ) -> PortResult<()> {
-        for entry in commit.history.iter().filter(|entry| !is_guarded(commit, entry)) {
+        let alone: Vec<&HistoryEntry> =
+            commit.history.iter().filter(|entry| !is_guarded(commit, entry)).collect();
+        if !alone.is_empty() {
+            // A repeated commit meets its own rows: it is a duplicate all the same.
+            let event: Vec<String> = self.event_name(commit).into_iter().collect();
+            let stored = self.client().get(&event, &["at"]).await?;
+            self.duplicate(commit, |name| stored.contains_key(name))?;
+        }
+        for entry in alone {
             self.must_be_new(entry).await?;
         }
         let own = commit.event.as_ref().and_then(|_| own_entry(commit));

@@ -92,7 +92,7 @@ fn canonical(value: Value) -> Value {
     }
 }
 
-/// The newest rows of a table without ids and times, sorted.
+/// The newest rows of a table without times and the ids made of them, sorted.
 async fn rows(server: &Server, table: &str, columns: &[&str]) -> Vec<String> {
     let rows = server.all(&format!("/v1/tables/{table}/rows?current=true")).await;
     let mut kept: Vec<String> = rows
@@ -107,19 +107,21 @@ async fn rows(server: &Server, table: &str, columns: &[&str]) -> Vec<String> {
 }
 
 /// The local server, with the demo.
-struct Local {
-    server: Server,
-    process: tokio::process::Child,
-    _data: tempfile::TempDir,
+pub(crate) struct Local {
+    pub(crate) server: Server,
+    pub(crate) process: tokio::process::Child,
+    pub(crate) data: tempfile::TempDir,
 }
 
 impl Local {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         use tokio::io::AsyncBufReadExt as _;
         let data = tempfile::tempdir().unwrap();
         let mut process = tokio::process::Command::new(programs::path("chatflow").unwrap())
             .args(["serve", "--demo", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
+            // The runner's variables are about Google Cloud, which this server has none of.
+            .env_clear()
             .stdout(std::process::Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -133,10 +135,10 @@ impl Local {
             key: key.trim().to_owned(),
             client: cloud::client(),
         };
-        Self { server, process, _data: data }
+        Self { server, process, data }
     }
 
-    async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         loop {
             let overview = self.server.get("/v1/reports/overview").await;
             let left: u64 = overview["backlog"]
@@ -210,22 +212,14 @@ async fn dialogues_land_the_same_rows_as_on_one_machine() {
         ),
         (
             "history",
-            &[
-                "sequence",
-                "event_id",
-                "event_kind",
-                "status_before",
-                "status_after",
-                "steps",
-                "vars_changed",
-            ],
+            &["sequence", "event_kind", "status_before", "status_after", "steps", "vars_changed"],
         ),
     ] {
         let (there, here) =
             (rows(&cloud, table, columns).await, rows(&local.server, table, columns).await);
         assert!(!here.is_empty());
         let only = |these: &[String], those: &[String]| -> Vec<String> {
-            these.iter().filter(|row| !those.contains(row)).take(3).cloned().collect()
+            these.iter().filter(|row| !those.contains(row)).take(2).cloned().collect()
         };
         let differ = [only(&there, &here), only(&here, &there)];
         assert!(there == here, "{table}: {} {} {differ:#?}", there.len(), here.len());

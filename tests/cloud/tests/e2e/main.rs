@@ -9,6 +9,7 @@
 mod bill;
 mod dialogues;
 mod faults;
+mod moves;
 mod setting;
 mod talk;
 mod tokens;
