@@ -24,8 +24,8 @@ const PROJECT: &str = "chatflow-local";
 const PUSHER: &str = "push@chatflow-local.iam.gserviceaccount.com";
 const TIMERS: &str = "timers@chatflow-local.iam.gserviceaccount.com";
 const SCHEDULER: &str = "scheduler@chatflow-local.iam.gserviceaccount.com";
-/// Deliveries of a message before it becomes a failure.
-const DELIVERIES_MAX: u32 = 20;
+/// Deliveries of a message before it becomes a failure: as many as Pub/Sub allows.
+const DELIVERIES_MAX: u32 = 100;
 /// How long a function may take to answer after its start.
 const START_MAX: Duration = Duration::from_secs(60);
 

@@ -12,6 +12,9 @@ use crate::setting::{PATIENCE, settle, with_sink};
 /// Dialogues that are played under faults.
 const DIALOGUES: usize = 25;
 
+/// How long a server is away.
+const AWAY: Duration = Duration::from_secs(30);
+
 /// Every reply that the store calls sent arrived, under its own id; none is left behind.
 async fn every_reply_arrived(server: &crate::setting::Server, sink: &cloud::Sink) {
     let out = server.all("/v1/messages?direction=out").await;
@@ -67,10 +70,10 @@ async fn functions_may_be_killed_and_servers_may_be_away() {
         system.kill_and_restart(name).unwrap();
         system.until_it_answers(name).await.unwrap();
     }
-    system.firestore.outage(Duration::from_secs(5));
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    system.pubsub.outage(Duration::from_secs(5));
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    for proxy in [&system.firestore, &system.pubsub] {
+        proxy.outage(AWAY);
+        tokio::time::sleep(AWAY + Duration::from_secs(1)).await;
+    }
     let said = tokio::time::timeout(PATIENCE, playing).await.unwrap().unwrap();
     settle(&system).await;
     // The sweeper publishes what a killed function left, once it is ten seconds old.
