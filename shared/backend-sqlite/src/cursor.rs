@@ -1,6 +1,6 @@
 //! Cursors: where a page ended, opaque to whoever carries them.
 
-use ports::{PAGE_MAX, Page};
+use ports::Page;
 
 use crate::error::{Outcome, invalid};
 
@@ -52,17 +52,6 @@ impl Place {
     }
 }
 
-/// The limit of a page.
-pub(crate) fn limit(page: &Page) -> Outcome<usize> {
-    if page.limit == 0 || page.limit > PAGE_MAX {
-        return Err(invalid(format!(
-            "the limit of a page is {}; it must be 1 to {PAGE_MAX}",
-            page.limit
-        )));
-    }
-    Ok(page.limit)
-}
-
 /// Where the page before ended.
 pub(crate) fn start(page: &Page, list: List) -> Outcome<Option<Place>> {
     let Some(cursor) = &page.cursor else {
@@ -112,7 +101,7 @@ mod tests {
     }
 
     fn limit_ok(page: &Page) -> bool {
-        limit(page).is_ok()
+        page.checked_limit().is_ok()
     }
 
     proptest::proptest! {

@@ -36,7 +36,7 @@ fn list(
     kind: Option<FailureKind>,
     page: &Page,
 ) -> Outcome<PageOf<Failure>> {
-    let limit = cursor::limit(page)?;
+    let limit = page.checked_limit()?;
     let start = cursor::start(page, List::Failures)?;
     let mut terms = Terms::default();
     let state = state.map(|state| ("state", state.name().to_owned()));

@@ -50,7 +50,7 @@ pub(crate) fn list(
     table: String,
     page: &Page,
 ) -> Outcome<PageOf<QuarantinedRow>> {
-    let limit = cursor::limit(page)?;
+    let limit = page.checked_limit()?;
     let start = cursor::start(page, List::Quarantine)?;
     let mut terms = Terms::default();
     scan::choose(INDEXES, vec![("landing", table)], &mut terms);

@@ -170,7 +170,7 @@ fn rows(
     current: bool,
     page: &Page,
 ) -> Outcome<PageOf<Map<String, Value>>> {
-    let limit = cursor::limit(page)?;
+    let limit = page.checked_limit()?;
     let list = if current { List::CurrentRows } else { List::Rows };
     let start = cursor::start(page, list)?.map_or(i64::MIN, |place| place.key);
     must_exist(conn, table)?;

@@ -9,7 +9,7 @@ use engine::{
 use serde::{Deserialize, Serialize};
 
 use crate::bus::Envelope;
-use crate::error::PortResult;
+use crate::error::{PortError, PortResult};
 
 /// Most items of one page.
 pub const PAGE_MAX: usize = 1_000;
@@ -191,6 +191,18 @@ pub struct Page {
     pub limit: usize,
     /// Where the page before ended.
     pub cursor: Option<String>,
+}
+
+impl Page {
+    /// The limit, or `Invalid` where it is out of range.
+    pub fn checked_limit(&self) -> PortResult<usize> {
+        if self.limit == 0 || self.limit > PAGE_MAX {
+            let limit = self.limit;
+            let reason = format!("the limit of a page is {limit}; it must be 1 to {PAGE_MAX}");
+            return Err(PortError::Invalid { reason });
+        }
+        Ok(self.limit)
+    }
 }
 
 /// A part of a list.

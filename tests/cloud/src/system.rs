@@ -54,8 +54,6 @@ pub struct Options {
     pub sweep_every: Duration,
     /// Functions that reach Firestore and Pub/Sub through proxies, which count and fail on demand.
     pub proxied: Vec<&'static str>,
-    /// Filter of the functions' logs; none is their own.
-    pub log: Option<String>,
 }
 
 impl Default for Options {
@@ -67,7 +65,6 @@ impl Default for Options {
             gateway_port: None,
             sweep_every: Duration::from_secs(5),
             proxied: Vec::new(),
-            log: None,
         }
     }
 }
@@ -179,9 +176,6 @@ impl System {
             ("CHATFLOW_TASKS_SERVICE_ACCOUNT", TIMERS.to_owned()),
         ] {
             variables.insert(name.to_owned(), value);
-        }
-        if let Some(log) = &self.options.log {
-            variables.insert("CHATFLOW_LOG".to_owned(), log.clone());
         }
         variables.into_iter().collect()
     }
@@ -296,11 +290,6 @@ impl System {
             function.process = None;
         }
         self.launch(name)
-    }
-
-    /// The process group of a function, to signal it.
-    pub fn group(&self, name: &str) -> Option<u32> {
-        self.functions.get(name)?.process.as_ref().map(Guarded::group)
     }
 
     /// The last lines that a function wrote.

@@ -217,8 +217,8 @@ pub(crate) fn serve(router: Router) -> anyhow::Result<Listener> {
     Ok(Listener { address, tasks })
 }
 
-/// Serves connections until it is dropped; those that are open end with it.
-async fn listen(socket: TcpListener, router: Router) {
+/// Serves connections, HTTP/1 or h2c, until it is dropped; those that are open end with it.
+pub(crate) async fn listen(socket: TcpListener, router: Router) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}

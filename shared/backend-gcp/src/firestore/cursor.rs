@@ -1,7 +1,7 @@
 //! Cursors: where a page ended, opaque to whoever carries them.
 
 use gcloud_sdk::google::firestore::v1::Document;
-use ports::{PAGE_MAX, Page, PortResult};
+use ports::{Page, PortResult};
 
 use super::keys::is_key;
 use super::value::{Read, key_of};
@@ -55,15 +55,6 @@ impl Place {
     pub(crate) fn cursor(&self, list: List) -> String {
         format!("{}{:016x}{}", list.letter(), self.micros, self.key)
     }
-}
-
-/// The limit of a page.
-pub(crate) fn limit(page: &Page) -> PortResult<usize> {
-    if page.limit == 0 || page.limit > PAGE_MAX {
-        let limit = page.limit;
-        return Err(invalid(format!("the limit of a page is {limit}; it must be 1 to {PAGE_MAX}")));
-    }
-    Ok(page.limit)
 }
 
 /// Where the page before ended.

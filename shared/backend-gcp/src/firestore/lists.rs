@@ -182,7 +182,7 @@ impl Firestore {
         list: List,
         fits: impl Fn(&Document) -> bool,
     ) -> PortResult<PageOf<T>> {
-        let limit = cursor::limit(page)?;
+        let limit = page.checked_limit()?;
         let start = cursor::start(page, list)?;
         let Some((field, _)) = query.order else {
             return Ok(PageOf { items: Vec::new(), next: None });
@@ -244,7 +244,7 @@ impl Queries for Firestore {
             let query = tasks_query(filter, sorted);
             return self.page("task", query, page, list, |task| task_fits(filter, task)).await;
         };
-        let (limit, start) = (cursor::limit(page)?, cursor::start(page, list)?);
+        let (limit, start) = (page.checked_limit()?, cursor::start(page, list)?);
         if question.is_empty() {
             return Ok(PageOf { items: Vec::new(), next: None });
         }
@@ -259,7 +259,7 @@ impl Queries for Firestore {
         let list = if filter.newest_first { List::MessagesNewest } else { List::MessagesOldest };
         let question = filter.q.as_deref().map(Question::new);
         if question.as_ref().is_some_and(Question::is_empty) {
-            cursor::limit(page)?;
+            page.checked_limit()?;
             cursor::start(page, list)?;
             return Ok(PageOf { items: Vec::new(), next: None });
         }

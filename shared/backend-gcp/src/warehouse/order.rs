@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ports::{Clock, PAGE_MAX, Page, PortResult};
+use ports::{Clock, Page, PortResult};
 use schema::Table;
 
 use crate::error::invalid;
@@ -124,17 +124,6 @@ fn is_place(text: &str) -> bool {
     ours || (text.starts_with('-') && text.chars().count() <= FOREIGN_PLACE_CHARS_MAX)
 }
 
-/// The limit of a page.
-pub(super) fn limit(page: &Page) -> PortResult<usize> {
-    if page.limit == 0 || page.limit > PAGE_MAX {
-        return Err(invalid(format!(
-            "the limit of a page is {}; it must be 1 to {PAGE_MAX}",
-            page.limit
-        )));
-    }
-    Ok(page.limit)
-}
-
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
@@ -193,7 +182,7 @@ mod tests {
 
     #[test]
     fn limits_are_checked() {
-        let limit_of = |limit| super::limit(&Page { limit, cursor: None }).is_ok();
+        let limit_of = |limit| Page { limit, cursor: None }.checked_limit().is_ok();
         assert_eq!([0, 1, 1000, 1001].map(limit_of), [false, true, true, false]);
     }
 

@@ -55,7 +55,7 @@ impl Source<'_> {
         current: bool,
         page: &Page,
     ) -> PortResult<PageOf<Map<String, Value>>> {
-        let limit = order::limit(page)?;
+        let limit = page.checked_limit()?;
         let list = if current { List::CurrentRows } else { List::Rows };
         let after = list.start(page)?;
         let names = || table.fields().iter().map(|field| field.name.as_str());

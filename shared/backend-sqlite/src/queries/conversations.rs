@@ -21,7 +21,7 @@ pub(crate) fn list(
     contact: Option<String>,
     page: &Page,
 ) -> Outcome<PageOf<Conversation>> {
-    let limit = cursor::limit(page)?;
+    let limit = page.checked_limit()?;
     let start = cursor::start(page, List::Conversations)?;
     let mut terms = Terms::default();
     let equals = [("contact", contact), ("connection", connection)];

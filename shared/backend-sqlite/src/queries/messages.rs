@@ -30,7 +30,7 @@ pub(crate) fn list(
     filter: &MessageFilter,
     page: &Page,
 ) -> Outcome<PageOf<Message>> {
-    let limit = cursor::limit(page)?;
+    let limit = page.checked_limit()?;
     let list = if filter.newest_first { List::MessagesNewest } else { List::MessagesOldest };
     let start = cursor::start(page, list)?;
     let question = filter.q.as_deref().map(Question::new);

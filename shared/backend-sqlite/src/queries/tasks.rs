@@ -45,7 +45,7 @@ const DOCUMENT: &str = "SELECT document FROM tasks WHERE seq = ?1";
 
 /// One page.
 pub(crate) fn list(conn: &Connection, filter: &TaskFilter, page: &Page) -> Outcome<PageOf<Task>> {
-    let limit = cursor::limit(page)?;
+    let limit = page.checked_limit()?;
     let order = Order::of(filter.sort);
     let start = cursor::start(page, order.list)?;
     let question = filter.q.as_deref().map(Question::new);

@@ -31,10 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -47,6 +43,7 @@ pub use subscription::{
     Subscription,
 };
 
+use crate::rest::listen;
 use crate::tokens::Issuer;
 use push::Pusher;
 use service::Service;
@@ -152,30 +149,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.service.stop();
-    }
-}
-
-/// Serves each connection until it ends, or all are dropped with this future.
-async fn listen(listener: TcpListener, router: Router) {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "Pub/Sub cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        // Small answers must not wait for a full packet.
-        drop(stream.set_nodelay(true));
-        let service = TowerToHyperService::new(router.clone());
-        connections.spawn(async move {
-            let serving = auto::Builder::new(TokioExecutor::new());
-            if let Err(error) = serving.serve_connection(TokioIo::new(stream), service).await {
-                tracing::debug!(%error, "a connection to Pub/Sub ended");
-            }
-        });
     }
 }
