@@ -43,8 +43,8 @@ enum Command {
     /// Copy a local server's flows, tasks, history and settings to Google Cloud.
     ///
     /// Stop the local server first; its data stays as it is, in a file of this program's version.
-    /// What an interrupted run has copied stays, and the next run goes on. Rows of the warehouse are not copied. Afterwards counts
-    /// and hashes of both sides are compared.
+    /// What an interrupted run has copied stays, and the next run goes on. Rows of the warehouse
+    /// are not copied. Afterwards counts and hashes of both sides are compared.
     /// Example: `CHATFLOW_BACKEND=gcp CHATFLOW_PROJECT=acme … chatflow migrate --from data`
     Migrate {
         /// The data directory of the local server.
