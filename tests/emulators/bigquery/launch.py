@@ -11,10 +11,12 @@ import json
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 # Read when the package is imported.
 os.environ.setdefault("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false")
 
+import grpc
 import pyarrow as pa
 from bqemulator.api.routes import tabledata
 from bqemulator.api.routes import tables
@@ -24,6 +26,8 @@ from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.versioning.snapshots import SnapshotManager
 from google.cloud.bigquery_storage_v1 import types
 
+# Appends that may be open at once, those whose client went away included.
+APPENDS_MAX = 1000
 # What marks an error text that carries the errors of single rows, as JSON.
 ROW_ERRORS = "ROWERR"
 
@@ -176,6 +180,14 @@ def give_every_thread_its_connection():
     DuckDBEngine.start, DuckDBEngine.connection = started, property(connection)
 
 
+def give_every_append_a_thread():
+    """An open AppendRows holds a thread, and there were as many as CPUs and four. A client that is
+    killed in the middle of an append never gives its thread back, since nobody takes the answer:
+    after six of them no append was answered any more. Nor was one to a seventh table."""
+    make = grpc.aio.server
+    grpc.aio.server = lambda **more: make(ThreadPoolExecutor(APPENDS_MAX), **more)
+
+
 def keep_no_snapshots():
     """A snapshot of the whole table after every append makes an append as slow as the table is
     long."""
@@ -192,6 +204,7 @@ if __name__ == "__main__":
     refuse_rows_that_do_not_fit()
     let_later_requests_omit_the_stream()
     give_every_thread_its_connection()
+    give_every_append_a_thread()
     # Last, so that nothing takes what is replaced above before it is replaced.
     from bqemulator.cli import main
 

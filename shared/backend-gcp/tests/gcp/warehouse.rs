@@ -219,6 +219,23 @@ async fn appends_at_once_land_all_and_answer_each() {
 }
 
 /// Where BigQuery rejects a request and names no row, the rows that are to blame are found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_processes_hold_a_connection_each() {
+    const PROCESSES: u32 = 40;
+    let config = place::new();
+    let table = numbers("shared", &[]);
+    let first = process(&config).await;
+    first.ensure(&table).await.unwrap();
+    let mut open = Vec::new();
+    for number in 0..PROCESSES {
+        let warehouse = process(&config).await;
+        let rows = [row(&table, &format!("evt_{number}"), json!({"n": number}))];
+        assert_eq!(warehouse.append(&table, &rows).await.unwrap(), [], "process {number}");
+        open.push(warehouse);
+    }
+    assert_eq!(first.count(&table, false).await.unwrap(), u64::from(PROCESSES));
+}
+
 #[tokio::test]
 async fn rejected_rows_are_found() {
     let warehouse = process(&place::new()).await;
