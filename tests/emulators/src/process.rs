@@ -94,6 +94,25 @@ impl Guarded {
         self.guard.id()
     }
 
+    /// The memory that it holds, in bytes: the largest process of its group, as Linux tells.
+    pub fn resident_bytes(&self) -> u64 {
+        let group = self.group().to_string();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let held = processes.filter_map(|process| {
+            let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+            // What follows the name: state, parent, process group.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+            if fields.nth(2)? != group {
+                return None;
+            }
+            let status = std::fs::read_to_string(process.path().join("status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some(kibibytes * 1024)
+        });
+        held.max().unwrap_or_default()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.guard.try_wait(), Ok(None))
@@ -265,6 +284,15 @@ mod tests {
             assert!(began.elapsed().as_secs() < 10, "it still runs");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn its_memory_is_told() {
+        let mut command = Command::new("/bin/sleep");
+        command.arg("600");
+        let guarded = Guarded::spawn("sleeper", &command, None).unwrap();
+        let held = guarded.resident_bytes();
+        assert!((100_000..100_000_000).contains(&held), "{held}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 const FIRESTORE: &str = "/google.firestore.v1.Firestore/";
 const PUBLISH: &str = "/google.pubsub.v1.Publisher/Publish";
+const APPEND: &str = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows";
 /// The name under which everything that is not gRPC is counted.
 const NOT_GRPC: &str = "http";
 /// Paths that are counted one by one.
@@ -55,7 +56,8 @@ pub struct Calls {
     pub request_bytes: u64,
     /// Bytes of answers' bodies.
     pub response_bytes: u64,
-    /// Writes, documents asked for by name, or messages published: whatever the call is about.
+    /// Writes, documents asked for by name, messages published, or requests of rows to append:
+    /// whatever the call is about.
     pub items: u64,
     /// Documents that came back from a query or a batch.
     pub documents: u64,
@@ -319,6 +321,12 @@ fn reader_of_requests(path: &str) -> Option<Reader> {
     if path == PUBLISH {
         return Some(|bytes, calls| {
             calls.items += pubsub::PublishRequest::decode(bytes)?.messages.len() as u64;
+            Ok(())
+        });
+    }
+    if path == APPEND {
+        return Some(|_, calls| {
+            calls.items += 1;
             Ok(())
         });
     }
