@@ -56,6 +56,8 @@ struct Inner {
     queue: String,
     timekeeper_url: String,
     service_account: Option<String>,
+    /// Whether the server only stands in for Google's.
+    stands_in: bool,
     at_once: Semaphore,
 }
 
@@ -87,6 +89,7 @@ impl Alarms {
                 location,
                 timekeeper_url: config.timekeeper_url.clone(),
                 service_account: config.tasks_service_account.clone(),
+                stands_in: config.endpoints.tasks.is_some(),
                 at_once: Semaphore::new(AT_ONCE_MAX),
             }),
         })
@@ -155,10 +158,13 @@ impl Alarms {
         }
     }
 
-    /// Makes the queue where it is missing. For a server that stands in for Google's: the real
-    /// queue is made by Terraform.
+    /// Makes the queue where it is missing at a server that stands in for Google's; the real one
+    /// is made by Terraform.
     pub async fn provision(&self) -> PortResult<()> {
         let inner = &self.inner;
+        if !inner.stands_in {
+            return Ok(());
+        }
         let created = inner
             .client
             .create_queue()

@@ -43,7 +43,7 @@ impl BigQuery {
 
     /// Whether a table has every column that rows need, of the right type.
     async fn table(&self, table: &Table) -> Result<(), String> {
-        let fix = "apply the Terraform module, or start the landing function, which makes it so";
+        let fix = "apply the Terraform module, or run `chatflow setup`, which makes it so";
         let catalog = &self.inner.catalog;
         let raw = catalog.get(table.id()).await.map_err(|error: PortError| error.to_string())?;
         let raw = raw.ok_or_else(|| format!("there is no such table; {fix}"))?;
