@@ -20,7 +20,7 @@ use crate::client::Client;
 /// Attempts per message while the server is busy or does not answer.
 const ATTEMPTS_MAX: u32 = 30;
 /// How long the server may take to finish without any progress.
-const STALLED: Duration = Duration::from_secs(120);
+pub(super) const STALLED: Duration = Duration::from_secs(120);
 
 /// What was sent.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,7 @@ async fn post(client: &Client, path: &str, body: &serde_json::Value) -> anyhow::
     bail!("the server did not accept a message in {ATTEMPTS_MAX} attempts")
 }
 
-/// Waits until nothing is left to do but timers.
+/// Waits until a local server's queues hold nothing but timers; one in the cloud has none to show.
 pub(super) async fn settle(client: &Client) -> anyhow::Result<()> {
     let mut before = u64::MAX;
     let mut progress = Instant::now();

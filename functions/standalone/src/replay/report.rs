@@ -1,16 +1,20 @@
 //! What became of a replay: counted at the server, held against the input.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::ReplayArgs;
 use super::dialogues::UserMessage;
-use super::play::Played;
+use super::play::{Played, STALLED};
 use crate::client::Client;
 
+/// Between two looks at what is still on its way; each look reads every message.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Problems that are listed; more are counted.
 const PROBLEMS_LISTED: usize = 20;
 
@@ -61,6 +65,8 @@ struct Seen {
     /// From acceptance to the first reply, in microseconds.
     latencies: Vec<i64>,
     messages: u64,
+    /// Messages that are still on their way.
+    unfinished: u64,
     problems: Vec<String>,
 }
 
@@ -106,6 +112,42 @@ async fn gather(client: &Client, args: &ReplayArgs, run: &str) -> anyhow::Result
     }
 }
 
+/// What there is once no message is on its way and each has landed, or nothing moves any more.
+///
+/// A local server says what waits in its queues; in the cloud only the messages themselves tell.
+async fn finished(
+    client: &Client,
+    args: &ReplayArgs,
+    run: &str,
+    messages: &[UserMessage],
+    before: &Before,
+) -> anyhow::Result<(Seen, BTreeMap<String, u64>)> {
+    let mut last = (u64::MAX, u64::MAX);
+    let mut progress = Instant::now();
+    loop {
+        let seen = gather(client, args, run).await?;
+        let mut landed_rows = landed(client).await?;
+        for (table, rows) in &mut landed_rows {
+            *rows = rows.saturating_sub(before.landed.get(table).copied().unwrap_or_default());
+        }
+        let missing = messages.len().saturating_sub(seen.counted.len()) as u64;
+        let stored = seen.messages.saturating_sub(before.messages);
+        let waiting = missing + seen.unfinished;
+        let to_land = stored.saturating_sub(messages_in(&landed_rows));
+        if waiting + to_land == 0 || progress.elapsed() > STALLED {
+            return Ok((seen, landed_rows));
+        }
+        if (waiting, to_land) != last {
+            (last, progress) = ((waiting, to_land), Instant::now());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn messages_in(landed: &BTreeMap<String, u64>) -> u64 {
+    landed.get("messages").copied().unwrap_or_default()
+}
+
 pub(super) async fn make(
     client: &Client,
     args: &ReplayArgs,
@@ -114,13 +156,9 @@ pub(super) async fn make(
     played: Played,
     before: &Before,
 ) -> anyhow::Result<Report> {
-    let mut seen = gather(client, args, run).await?;
+    let (mut seen, landed_rows) = finished(client, args, run, messages, before).await?;
     seen.compare(messages);
-    let mut landed_rows = landed(client).await?;
-    for (table, rows) in &mut landed_rows {
-        *rows = rows.saturating_sub(before.landed.get(table).copied().unwrap_or_default());
-    }
-    let messages_landed = landed_rows.get("messages").copied().unwrap_or_default();
+    let messages_landed = messages_in(&landed_rows);
     let stored = seen.messages.saturating_sub(before.messages);
     if messages_landed < stored {
         seen.problems.push(format!(
@@ -143,12 +181,14 @@ impl Seen {
                     return;
                 };
                 self.messages += 1;
+                self.unfinished += u64::from(is_on_its_way(message));
                 self.inbound(message, id, text("conversation"), text("id"));
             }
             _ => {
                 let Some(question) = message["in_reply_to"].as_str() else { return };
                 let Some(received) = self.received.get(question).copied() else { return };
                 self.messages += 1;
+                self.unfinished += u64::from(is_on_its_way(message));
                 *self.reply_states.entry(text("state")).or_default() += 1;
                 let sent = reached(message, "sent");
                 // The first reply is the one a person waits for.
@@ -240,6 +280,11 @@ impl Seen {
             problems: self.problems,
         }
     }
+}
+
+/// Whether something is still to be done with a message.
+fn is_on_its_way(message: &Value) -> bool {
+    matches!(message["state"].as_str(), Some("received" | "queued" | "sending"))
 }
 
 fn reached(message: &Value, state: &str) -> Option<DateTime<Utc>> {
