@@ -5,7 +5,9 @@ use chrono::TimeDelta;
 use http::Method;
 use it::{Answer, TestApp};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
+use crate::bench::{Bench, How};
 use crate::talk::{GREET, each, items, open_demo, put, refused, refused_at};
 use crate::wire;
 
@@ -235,4 +237,37 @@ async fn what_is_missing_or_wrong_is_named() {
     refused(&app.request(Method::GET, "/webhooks/demo", &[], None).await, 405);
     assert_eq!(app.get("/v1/messages").await["items"], json!([]));
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_public_service_serves_webhooks_and_nothing_else() {
+    let bench = Bench::new(How::default(), &[GREET]).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let gateway = gateway::Gateway::new(bench.app.clone(), None, stopped);
+    let routes = gateway::webhooks_only(gateway::router(gateway, axum::Router::new()));
+    let answer = async |method: &str, path: &str, body: Value| {
+        let request = http::Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "application/json");
+        let request = request.body(axum::body::Body::from(body.to_string())).unwrap();
+        routes.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    let told = json!({ "id": "m-1", "contact": { "id": "mei" }, "text": "hello" });
+    // Not from loopback and not signed: the webhook itself turns it away.
+    assert_eq!(answer("POST", "/webhooks/demo", told.clone()).await, 401);
+    assert_eq!(answer("POST", "/webhooks/nobody", told).await, 404);
+    assert_eq!(answer("GET", "/healthz", Value::Null).await, 200);
+    assert_eq!(answer("GET", "/readyz", Value::Null).await, 200);
+    for path in [
+        "/",
+        "/v1/flows",
+        "/v1/tasks",
+        "/docs/",
+        "/openapi.json",
+        "/metrics",
+        "/webhooks",
+        "/events",
+    ] {
+        assert_eq!(answer("GET", path, Value::Null).await, 404, "{path}");
+    }
+    assert_eq!(answer("POST", "/events", json!({})).await, 404);
 }

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use bootstrap::Role;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Connector, |app, _| connector::router(app))
+    bootstrap::function::main(Role::Connector, |_, app, _| connector::router(app))
 }

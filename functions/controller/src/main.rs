@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use bootstrap::Role;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Controller, |app, _| controller::router(app))
+    bootstrap::function::main(Role::Controller, |_, app, _| controller::router(app))
 }

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use bootstrap::Role;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Failures, |app, _| failures::router(app))
+    bootstrap::function::main(Role::Failures, |_, app, _| failures::router(app))
 }

@@ -219,6 +219,20 @@ pub fn router(gateway: Gateway, more: Router) -> Router {
         )
 }
 
+/// Leaves webhooks and probes of what the gateway serves: for a service that everybody may call,
+/// while another, which asks who is there, serves all.
+pub fn webhooks_only(routes: Router) -> Router {
+    async fn filter(request: Request, next: Next) -> Response {
+        let path = request.uri().path();
+        if path.starts_with("/webhooks/") || matches!(path, "/healthz" | "/readyz") {
+            return next.run(request).await;
+        }
+        let told = "only webhooks are served here; the API has an address of its own";
+        Problem::new(StatusCode::NOT_FOUND, told).into_response()
+    }
+    routes.layer(middleware::from_fn(filter))
+}
+
 fn panicked() -> Response {
     tracing::error!("a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -9,8 +9,11 @@ use bootstrap::Role;
 use gateway::Gateway;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Gateway, |app, stop| {
-        let routes = gateway::router(Gateway::new(app, None, stop), Router::new());
+    bootstrap::function::main(Role::Gateway, |config, app, stop| {
+        let mut routes = gateway::router(Gateway::new(app, None, stop), Router::new());
+        if config.webhooks_only {
+            routes = gateway::webhooks_only(routes);
+        }
         // The metrics of the all-in-one server count every task, and here everybody may call:
         // a function sends its metrics to the collector instead.
         Router::new()

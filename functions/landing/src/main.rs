@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use bootstrap::Role;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Landing, |app, _| landing::router(app))
+    bootstrap::function::main(Role::Landing, |_, app, _| landing::router(app))
 }

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use bootstrap::Role;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Messenger, |app, _| messenger::router(app))
+    bootstrap::function::main(Role::Messenger, |_, app, _| messenger::router(app))
 }

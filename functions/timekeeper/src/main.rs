@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use bootstrap::Role;
 
 fn main() -> ExitCode {
-    bootstrap::function::main(Role::Timekeeper, |app, _| timekeeper::router(app))
+    bootstrap::function::main(Role::Timekeeper, |_, app, _| timekeeper::router(app))
 }

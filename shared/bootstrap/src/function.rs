@@ -127,13 +127,13 @@ mod on_google {
     /// How long connections may take to open before requests are accepted all the same.
     const WARM_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// The whole program of a function: `routes` makes its routes of the system and of what turns
-    /// true when the function stops.
+    /// The whole program of a function: `routes` makes its routes of the settings, the system, and
+    /// what turns true when the function stops.
     ///
     /// Exit codes: 0 stopped by a signal, 1 it could not start or failed.
     pub fn main<R>(role: Role, routes: R) -> ExitCode
     where
-        R: FnOnce(App, watch::Receiver<bool>) -> Router,
+        R: FnOnce(&Config, App, watch::Receiver<bool>) -> Router,
     {
         let ended = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -156,7 +156,7 @@ mod on_google {
 
     async fn run<R>(role: Role, routes: R) -> anyhow::Result<()>
     where
-        R: FnOnce(App, watch::Receiver<bool>) -> Router,
+        R: FnOnce(&Config, App, watch::Receiver<bool>) -> Router,
     {
         let config = Config::from_process(role)?;
         // Fails where it was installed before, by the same code.
@@ -172,7 +172,7 @@ mod on_google {
 
     async fn run_on<R>(config: &Config, routes: R) -> anyhow::Result<()>
     where
-        R: FnOnce(App, watch::Receiver<bool>) -> Router,
+        R: FnOnce(&Config, App, watch::Receiver<bool>) -> Router,
     {
         let gcp = config.gcp.as_ref().context("set CHATFLOW_BACKEND=gcp")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -185,7 +185,7 @@ mod on_google {
         };
         warm(&google, verifier.as_deref()).await;
         let stop = watch::Sender::new(false);
-        let routes = routes(google.app.clone(), stop.subscribe());
+        let routes = routes(config, google.app.clone(), stop.subscribe());
         let router = match verifier {
             Some(verifier) => guarded(google.app.clone(), routes, verifier),
             None => routes,

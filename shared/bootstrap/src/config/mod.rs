@@ -37,6 +37,8 @@ pub struct Config {
     pub version: String,
     /// The OpenTelemetry collector.
     pub otlp: Option<String>,
+    /// Whether the gateway serves webhooks and nothing else.
+    pub webhooks_only: bool,
     /// Google Cloud; none is the local backend.
     pub gcp: Option<Gcp>,
 }
@@ -196,6 +198,7 @@ impl Config {
             service: values.owned(name::SERVICE).unwrap_or_else(|| role.name().to_owned()),
             version: version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
             otlp: values.owned(name::OTLP),
+            webhooks_only: values.or_default(name::ROUTES) == "webhooks",
             gcp,
         })
     }

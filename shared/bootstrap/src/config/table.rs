@@ -58,6 +58,8 @@ pub enum Reader {
     Gcp,
     /// The functions that Google calls.
     Pushed,
+    /// The gateway.
+    Gateway,
     /// `chatflow serve`.
     Serve,
     /// The commands of `chatflow` that talk to a server.
@@ -115,6 +117,8 @@ pub(super) mod name {
     pub(crate) const PUSH_AUDIENCE: &str = "CHATFLOW_PUSH_AUDIENCE";
     /// The accounts of pushes.
     pub(crate) const PUSH_ACCOUNTS: &str = "CHATFLOW_PUSH_SERVICE_ACCOUNTS";
+    /// What the gateway serves.
+    pub(crate) const ROUTES: &str = "CHATFLOW_ROUTES";
     /// Google's keys.
     pub(crate) const JWKS_URL: &str = "CHATFLOW_JWKS_URL";
     /// Stand-in for Firestore.
@@ -184,9 +188,21 @@ impl Setting {
         }
     }
 
+    /// Whether this function looks at it.
+    pub fn is_read_by(&self, role: Role) -> bool {
+        match self.reader {
+            Reader::All | Reader::Gcp => true,
+            Reader::Functions => role.is_function(),
+            Reader::Pushed => role.is_pushed_to(),
+            Reader::Gateway => role == Role::Gateway,
+            Reader::Serve | Reader::Client => role == Role::Standalone,
+        }
+    }
+
     /// Whether it is about Google Cloud and nothing else.
     pub fn is_of_gcp(&self) -> bool {
-        matches!(self.reader, Reader::Gcp | Reader::Pushed) && self.name.starts_with("CHATFLOW_")
+        matches!(self.reader, Reader::Gcp | Reader::Pushed | Reader::Gateway)
+            && self.name.starts_with("CHATFLOW_")
     }
 }
 
@@ -280,6 +296,14 @@ pub static SETTINGS: &[Setting] = &[
     )
     .read_by(Reader::Pushed)
     .required(Required::Pushed),
+    setting(
+        name::ROUTES,
+        Shape::Word(&["all", "webhooks"]),
+        "what the gateway serves: `webhooks` leaves only `/webhooks/…`, for a service that \
+         everybody may call",
+    )
+    .default("all")
+    .read_by(Reader::Gateway),
     setting(name::JWKS_URL, Shape::Url, "the keys that such tokens are signed with")
         .default("https://www.googleapis.com/oauth2/v3/certs")
         .read_by(Reader::Pushed),
@@ -345,6 +369,7 @@ pub fn markdown() -> String {
             Reader::Functions => "functions",
             Reader::Gcp => "`gcp`",
             Reader::Pushed => "functions that Google calls",
+            Reader::Gateway => "gateway",
             Reader::Serve => "`chatflow serve`",
             Reader::Client => "`chatflow` commands",
         };

@@ -183,3 +183,12 @@ fn the_table_is_complete_and_has_no_doubles() {
         assert!(!setting.description.contains('|'), "{}", setting.name);
     }
 }
+
+#[test]
+fn a_gateway_may_be_for_webhooks_only() {
+    assert!(!cloud(Role::Gateway, &[]).unwrap().webhooks_only);
+    let public = cloud(Role::Gateway, &[("CHATFLOW_ROUTES", "webhooks")]).unwrap();
+    assert!(public.webhooks_only);
+    let problem = only_problem(cloud(Role::Gateway, &[("CHATFLOW_ROUTES", "webhook")]));
+    assert!(problem.starts_with("`CHATFLOW_ROUTES`=`webhook`"), "{problem}");
+}
