@@ -3,11 +3,17 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`bench`] | what `scripts/bench gcp` measures |
+//! | [`load`] | many people talking at once |
+//! | [`proxies`] | counting what a function asks of a service, and taking the service away |
 //! | [`system`] | starting, wiring, killing and stopping all of it |
 //! | [`programs`] | where the programs are |
 //! | [`sink`] | a server that replies are sent to |
 
+pub mod bench;
+pub mod load;
 pub mod programs;
+pub mod proxies;
 pub mod sink;
 pub mod system;
 

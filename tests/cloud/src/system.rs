@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use emulators::process::Guarded;
-use emulators::proxy::Proxy;
 use emulators::pubsub::{DeadLetterPolicy, OidcToken, PushConfig, RetryPolicy, Subscription};
 use emulators::run::{self, Running};
 use emulators::tokens::Issuer;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::programs;
+use crate::proxies::{Proxies, Service};
 
 /// The project. Everything in it goes with the servers that stand in for Google's.
 const PROJECT: &str = "chatflow-local";
@@ -52,8 +55,10 @@ pub struct Options {
     pub gateway_port: Option<u16>,
     /// How often the sweeper is woken; Cloud Scheduler does so once a minute.
     pub sweep_every: Duration,
-    /// Functions that reach Firestore and Pub/Sub through proxies, which count and fail on demand.
+    /// Functions that reach Google's services through proxies, which count and fail on demand.
     pub proxied: Vec<&'static str>,
+    /// Settings that every function gets besides.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -65,6 +70,7 @@ impl Default for Options {
             gateway_port: None,
             sweep_every: Duration::from_secs(5),
             proxied: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }
@@ -80,10 +86,8 @@ pub struct System {
     /// The functions by name; first, so that they end before what they talk to.
     functions: BTreeMap<&'static str, Function>,
     sweeper: JoinHandle<()>,
-    /// What stands before Firestore and Pub/Sub for some of the functions.
-    pub firestore: Proxy,
-    /// The same for Pub/Sub.
-    pub pubsub: Proxy,
+    /// What stands between Google's services and the functions that [`Options::proxied`] names.
+    pub proxies: BTreeMap<&'static str, Proxies>,
     /// The servers around them.
     pub around: Running,
     /// The administrator's API key.
@@ -116,9 +120,10 @@ impl System {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let say = options.around.say;
         let around = run::start(options.around.clone()).await?;
-        let firestore = around.firestore.as_ref().context("Firestore is needed")?.address;
-        let pubsub = around.pubsub.as_ref().context("Pub/Sub is needed")?.grpc;
-        let (firestore, pubsub) = (Proxy::start(firestore).await?, Proxy::start(pubsub).await?);
+        let mut proxies = BTreeMap::new();
+        for name in &options.proxied {
+            proxies.insert(*name, Proxies::start(&around).await?);
+        }
         let folder = tempfile::tempdir()?;
         let mut functions = BTreeMap::new();
         for (name, _) in FUNCTIONS {
@@ -133,8 +138,7 @@ impl System {
         let mut system = Self {
             functions,
             sweeper,
-            firestore,
-            pubsub,
+            proxies,
             around,
             api_key: String::new(),
             client: client(),
@@ -180,8 +184,13 @@ impl System {
         variables.into_iter().collect()
     }
 
+    /// The file with [`System::api_key`].
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.path().join("admin.key")
+    }
+
     fn set_up(&mut self) -> anyhow::Result<()> {
-        let key_file = self.folder.path().join("admin.key");
+        let key_file = self.key_file();
         let mut setup = Command::new(programs::path("chatflow")?);
         setup.arg("setup").arg("--json").arg("--key-file").arg(&key_file);
         if self.options.demo {
@@ -237,20 +246,17 @@ impl System {
         Ok(())
     }
 
-    fn launch(&mut self, name: &'static str) -> anyhow::Result<()> {
-        let variables = self.variables();
-        let function = self.functions.get_mut(name).context("there is no such function")?;
-        let url = url_of(function.port);
+    /// The command of a function that listens on this port.
+    fn command(&self, name: &str, port: u16) -> anyhow::Result<Command> {
         let mut command = Command::new(programs::path(&format!("chatflow-{name}"))?);
         command
-            .envs(variables)
-            .env("PORT", function.port.to_string())
-            .env("CHATFLOW_PUSH_AUDIENCE", url)
+            .envs(self.variables())
+            .env("PORT", port.to_string())
+            .env("CHATFLOW_PUSH_AUDIENCE", self.url(name))
             .env("CHATFLOW_PUSH_SERVICE_ACCOUNTS", format!("{PUSHER},{TIMERS},{SCHEDULER}"));
-        if self.options.proxied.contains(&name) {
-            command
-                .env("CHATFLOW_FIRESTORE_ENDPOINT", self.firestore.endpoint())
-                .env("CHATFLOW_PUBSUB_ENDPOINT", self.pubsub.endpoint());
+        command.envs(self.options.variables.iter().cloned());
+        if let Some(proxies) = self.proxies.get(name) {
+            command.envs(proxies.variables());
         }
         if name == "gateway" {
             // Nobody pushes to it.
@@ -258,6 +264,13 @@ impl System {
                 command.env_remove(unused);
             }
         }
+        Ok(command)
+    }
+
+    fn launch(&mut self, name: &'static str) -> anyhow::Result<()> {
+        let port = self.functions.get(name).context("there is no such function")?.port;
+        let command = self.command(name, port)?;
+        let function = self.functions.get_mut(name).context("there is no such function")?;
         let log = self.folder.path().join(format!("{name}-{}.log", function.starts));
         function.starts += 1;
         function.process =
@@ -268,7 +281,7 @@ impl System {
     /// Waits until a function answers.
     pub async fn until_it_answers(&mut self, name: &str) -> anyhow::Result<()> {
         let url = format!("{}/healthz", self.url(name));
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         loop {
             let answer = self.client.get(&url).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -292,6 +305,40 @@ impl System {
         self.launch(name)
     }
 
+    /// Sends a function through proxies from now on, by starting it again.
+    pub async fn put_proxies_before(&mut self, name: &'static str) -> anyhow::Result<()> {
+        self.proxies.insert(name, Proxies::start(&self.around).await?);
+        self.kill_and_restart(name)?;
+        self.until_it_answers(name).await
+    }
+
+    /// Starts one more instance of a function, as Cloud Run does, and waits for its first answer.
+    pub async fn one_more(&self, name: &str) -> anyhow::Result<Instance> {
+        let port = free_port()?;
+        let command = self.command(name, port)?;
+        let log = self.folder.path().join(format!("{name}-more.log"));
+        let began = Instant::now();
+        let mut process = Guarded::spawn(&format!("one more {name}"), &command, Some(&log))?;
+        while !is_healthy(port).await {
+            if !process.is_running() || began.elapsed() > START_MAX {
+                anyhow::bail!("{} does not start: {}", process.name(), process.last_lines(20));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(Instance { took: began.elapsed(), process })
+    }
+
+    /// Takes a service away from every function that has proxies.
+    pub fn outage(&self, service: Service, length: Duration) {
+        self.proxies.values().for_each(|proxies| proxies.outage(service, length));
+    }
+
+    /// The memory that a function holds, in bytes.
+    pub fn resident_bytes(&self, name: &str) -> u64 {
+        let process = self.functions.get(name).and_then(|it| it.process.as_ref());
+        process.map(Guarded::resident_bytes).unwrap_or_default()
+    }
+
     /// The last lines that a function wrote.
     pub fn last_lines(&self, name: &str, count: usize) -> String {
         let process = self.functions.get(name).and_then(|it| it.process.as_ref());
@@ -310,6 +357,27 @@ impl System {
             })
             .collect()
     }
+}
+
+/// One more instance of a function. It ends when dropped.
+pub struct Instance {
+    /// From the start of its process to its first answer.
+    pub took: Duration,
+    /// The process.
+    pub process: Guarded,
+}
+
+/// Whether `GET /healthz` is answered with 200, by a connection of its own.
+async fn is_healthy(port: u16) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
+        let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.ok()?;
+        Some(status.ends_with(b" 200"))
+    };
+    ask.await.unwrap_or(false)
 }
 
 impl Drop for System {

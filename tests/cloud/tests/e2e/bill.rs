@@ -2,6 +2,7 @@
 //! Pub/Sub.
 
 use cloud::Options;
+use cloud::proxies::Service;
 
 use crate::setting::{PATIENCE, settle, with_sink};
 
@@ -22,12 +23,12 @@ async fn a_message_costs_one_read_one_commit_and_two_publishes() {
     // is every ten seconds, so the measure is the least of several messages.
     let mut least: Option<(u64, u64, u64, u64, u64)> = None;
     for (turn, text) in ["nonsense", "more of it", "and more"].iter().enumerate() {
-        system.firestore.reset();
-        system.pubsub.reset();
+        let proxies = &system.proxies["controller"];
+        proxies.reset();
         server.say(&format!("a-{}", turn + 2), "mei", text).await;
         sink.texts_to("mei", turn + 2, PATIENCE).await.unwrap();
         settle(&system).await;
-        let (store, bus) = (system.firestore.counts(), system.pubsub.counts());
+        let (store, bus) = (proxies.counts(Service::Firestore), proxies.counts(Service::Pubsub));
         let cost = (
             store.of("BatchGetDocuments").calls + store.of("RunQuery").calls,
             store.of("Commit").calls,
