@@ -7,9 +7,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod bill;
+mod crowd;
 mod dialogues;
 mod faults;
 mod moves;
 mod setting;
 mod talk;
 mod tokens;
+mod traces;
