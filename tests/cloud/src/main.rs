@@ -1,17 +1,34 @@
-//! `scripts/run --gcp-emulators`: the whole cloud shape on this machine, until Ctrl-C.
+//! `scripts/run --gcp-emulators` and `scripts/bench gcp`.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::Parser;
+use cloud::bench::{self, BenchArgs};
 use cloud::{Options, Sink, System};
 use emulators::run;
 
-/// Where the gateway listens where no other port is given.
-const PORT: u16 = 8080;
+/// The whole cloud shape on this machine: every function as a process, over stand-ins of Google's.
+#[derive(Debug, Parser)]
+#[command(name = "cloud", max_term_width = 100)]
+enum Cli {
+    /// Starts everything with the demo, and stays until Ctrl-C; nothing is kept.
+    Up {
+        /// Where the gateway listens.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
+    /// Measures what the functions cost and how fast they are.
+    Bench(BenchArgs),
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match up().await {
+    let done = match Cli::parse() {
+        Cli::Up { port } => up(port).await,
+        Cli::Bench(args) => bench::run(&args).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -20,20 +37,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The port of the gateway: `--port N`.
-fn port() -> anyhow::Result<u16> {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => Ok(PORT),
-        (Some("--port"), Some(port)) => {
-            port.parse().map_err(|_| anyhow::anyhow!("`{port}` is no port; use 1 to 65535"))
-        }
-        _ => anyhow::bail!("usage: scripts/run --gcp-emulators [--port 8080]"),
-    }
-}
-
-async fn up() -> anyhow::Result<()> {
-    let port = port()?;
+async fn up(port: u16) -> anyhow::Result<()> {
     let sink = Sink::start(|reply| {
         let contact = reply["contact"].as_str().unwrap_or_default();
         let text = reply["text"].as_str().unwrap_or_default().replace('\n', "\n    ");
