@@ -1,6 +1,7 @@
 //! Takes out of Swagger UI what `/docs` needs, compressed as browsers take it. Left as they are the
 //! files would be a sixth of the program, half of it for other ways to load them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Cursor};
 use std::path::Path;
@@ -20,9 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ZipArchive::new(Cursor::new(utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED))?;
     for file in FILES {
         let ending = format!("/dist/{file}");
-        let is_it = |name: &str| name.ends_with(&ending);
-        let mut names = archive.file_names().filter_map(Result::ok).map(|name| name.into_owned());
-        let found = names.find(|name| is_it(name));
+        let mut names = archive.file_names().filter_map(Result::ok).map(Cow::into_owned);
+        let found = names.find(|name| name.ends_with(&ending));
         drop(names);
         let name = found.ok_or_else(|| format!("Swagger UI has no {file} any more"))?;
         let packed = File::create(Path::new(&out).join(format!("{file}.gz")))?;

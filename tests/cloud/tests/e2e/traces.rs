@@ -48,7 +48,7 @@ async fn a_message_is_one_trace_from_webhook_to_warehouse() {
     let (collector, batches) = collector().await;
     let variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector)];
     let (system, sink, _) = with_sink(Options { variables, ..Options::default() }).await;
-    let hex: String = TRACE.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", u128::from_be_bytes(TRACE));
     let body = json!({ "id": "a-1", "contact": { "id": "mei", "lang": "en" }, "text": "leave" });
     let sent = system.client.post(format!("{}/webhooks/demo", system.url("gateway"))).json(&body);
     let sent = sent.header("traceparent", format!("00-{hex}-00f067aa0ba902b7-01")).send().await;
