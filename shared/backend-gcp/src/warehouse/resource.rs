@@ -167,6 +167,12 @@ mod tests {
         Table::parse(&document).unwrap()
     }
 
+    #[test]
+    fn terraform_makes_the_same_hidden_column() {
+        let file = include_str!("../../../../infra/bigquery/order_column.json");
+        assert_eq!(serde_json::from_str::<Value>(file).unwrap(), hidden_column());
+    }
+
     fn old() -> Table {
         table(&json!({"name": "note", "type": "INT64", "mode": "REQUIRED"}))
     }
