@@ -20,6 +20,7 @@ mod partner;
 mod process;
 mod program;
 mod promises;
+mod release;
 mod replay;
 mod replies;
 mod routing;
