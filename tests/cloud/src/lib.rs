@@ -7,11 +7,13 @@
 //! | [`load`] | many people talking at once |
 //! | [`proxies`] | counting what a function asks of a service, and taking the service away |
 //! | [`system`] | starting, wiring, killing and stopping all of it |
+//! | [`ports`] | ports that nobody else takes |
 //! | [`programs`] | where the programs are |
 //! | [`sink`] | a server that replies are sent to |
 
 pub mod bench;
 pub mod load;
+pub mod ports;
 pub mod programs;
 pub mod proxies;
 pub mod sink;

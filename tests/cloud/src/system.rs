@@ -1,10 +1,11 @@
 //! Starting, wiring, killing and stopping the functions.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::ports::Ports;
 use crate::programs;
 use crate::proxies::{Proxies, Service};
 
@@ -96,6 +98,9 @@ pub struct System {
     pub client: reqwest::Client,
     options: Options,
     folder: TempDir,
+    ports: Ports,
+    /// Instances that were started besides.
+    more: AtomicU32,
 }
 
 /// A client for requests to functions; its TLS needs a provider even where nothing uses it.
@@ -103,11 +108,6 @@ pub fn client() -> reqwest::Client {
     // Fails where it was installed before, by the same code.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 fn url_of(port: u16) -> String {
@@ -126,10 +126,11 @@ impl System {
         }
         let folder = tempfile::tempdir()?;
         let mut functions = BTreeMap::new();
+        let mut ports = Ports::take()?;
         for (name, _) in FUNCTIONS {
             let port = match (name, options.gateway_port) {
                 ("gateway", Some(port)) => port,
-                _ => free_port()?,
+                _ => ports.fixed()?,
             };
             functions.insert(name, Function { port, process: None, starts: 0 });
         }
@@ -144,6 +145,8 @@ impl System {
             client: client(),
             options,
             folder,
+            ports,
+            more: AtomicU32::new(0),
         };
         say("setting the project up…");
         system.set_up()?;
@@ -314,7 +317,7 @@ impl System {
 
     /// Starts one more instance of a function, as Cloud Run does, and waits for its first answer.
     pub async fn one_more(&self, name: &str) -> anyhow::Result<Instance> {
-        let port = free_port()?;
+        let port = self.ports.passing(self.more.fetch_add(1, Ordering::Relaxed));
         let command = self.command(name, port)?;
         let log = self.folder.path().join(format!("{name}-more.log"));
         let began = Instant::now();
