@@ -9,6 +9,7 @@ mod bad_input;
 mod bench;
 mod calls;
 mod children;
+mod commands;
 mod crate_graph;
 mod demo;
 mod events;

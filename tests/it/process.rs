@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::bench::Dice;
 use crate::partner::{Partner, Says};
-use crate::program::{Process, command, run, told};
+use crate::program::{Process, against, command, run, told};
 use crate::replies::ECHO;
 
 const JSON: &str = "application/json";
@@ -371,15 +371,6 @@ fn check_missing(folder: &tempfile::TempDir) -> (i32, String, String) {
     told(&command.current_dir(folder.path()).output().unwrap())
 }
 
-/// Runs a command against a server without blocking it.
-async fn against(app: &TestApp, args: &[&str]) -> (i32, String, String) {
-    let key_file = app.server().key_file.clone();
-    let mut command = command(args);
-    command.args(["--server", &app.url, "--key-file"]).arg(key_file);
-    let ran = tokio::task::spawn_blocking(move || command.output());
-    told(&ran.await.unwrap().unwrap())
-}
-
 #[tokio::test]
 async fn flows_are_pushed_published_and_listed() {
     let app = TestApp::empty().await;
@@ -398,7 +389,10 @@ async fn flows_are_pushed_published_and_listed() {
     );
     let (code, out, error) = against(&app, &["flow", "publish", "ecko"]).await;
     assert_eq!((code, out.as_str()), (2, ""));
-    assert_eq!(error, "error: the server answered 404: there is no draft of flow `ecko`\n");
+    assert_eq!(
+        error,
+        "error: the server answered 404: there is no draft of flow `ecko`; did you mean `echo`?\n"
+    );
     assert_eq!(
         ok(&["flow", "publish", "echo"]).await,
         "published `echo`, version 1; 0 test(s) passed\n"

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use it::TestApp;
 use serde_json::Value;
 use standalone::client::{Client, ServerArgs};
 
@@ -60,7 +61,7 @@ fn is_part_of_the_program(name: &str) -> bool {
 /// A command that does not see the settings of the one who runs the tests.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(chatflow());
-    for name in ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "LOG"] {
+    for name in ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "PROFILE", "LOG"] {
         command.env_remove(format!("CHATFLOW_{name}"));
     }
     command.args(args);
@@ -104,7 +105,9 @@ impl Process {
     /// A client with the administrator's key.
     pub(crate) fn client(&self) -> Client {
         let server = self.url.parse().expect("an address");
-        Client::new(&ServerArgs { server, key_file: self.key_file.clone() }).expect("a client")
+        let key_file = Some(self.key_file.clone());
+        Client::new(&ServerArgs { server: Some(server), key_file, profile: None })
+            .expect("a client")
     }
 
     /// Ends it at once, in whatever it does: `kill -9`.
@@ -144,4 +147,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a command against a server, with its administrator's key.
+pub(crate) async fn against(app: &TestApp, args: &[&str]) -> (i32, String, String) {
+    let key_file = app.server().key_file.clone();
+    let mut command = command(args);
+    command.args(["--server", &app.url, "--key-file"]).arg(key_file);
+    let ran = tokio::task::spawn_blocking(move || command.output());
+    told(&ran.await.expect("it ends").expect("it starts"))
 }

@@ -4,10 +4,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::client::{Client, ServerArgs};
-use crate::flows;
+use crate::commands::export::{self, ExportArgs};
+use crate::commands::failures::{self, FailureCommand};
+use crate::commands::flows::{self, FlowCommand};
+use crate::commands::keys::{self, KeyCommand};
+use crate::commands::messages::{self, MessageCommand};
+use crate::commands::tasks::{self, TaskCommand};
 use crate::replay::{self, ReplayArgs};
 use crate::server::{self, ServeOptions};
 
@@ -32,9 +39,25 @@ enum Command {
     ///
     /// Example: `chatflow replay sample.messages.jsonl.zst --speed 60`
     Replay(ReplayArgs),
-    /// Check, push, publish and list flows.
+    /// Check, test, push, pull, list, show, publish, roll back and compare flows.
     #[command(subcommand)]
     Flow(FlowCommand),
+    /// Start, list, show, follow, answer, cancel and retry tasks.
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Search messages.
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// List, retry and discard what went wrong for good.
+    #[command(subcommand)]
+    Failure(FailureCommand),
+    /// Write tasks or messages to a file.
+    ///
+    /// Example: chatflow export messages --format csv --after 2026-01-01T00:00:00Z -o messages.csv
+    Export(ExportArgs),
+    /// Create, list and revoke API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Set a Google Cloud project up: base tables, the API's connection, an administrator's key.
     ///
     /// Terraform makes the rest. The project is named by `CHATFLOW_…` variables (see the README).
@@ -67,6 +90,20 @@ enum Command {
         json: bool,
         #[command(flatten)]
         server: ServerArgs,
+    },
+    /// Print what makes a shell complete these commands.
+    ///
+    /// Example: `chatflow completions bash >~/.local/share/bash-completion/completions/chatflow`
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages of every command into a folder.
+    ///
+    /// Example: chatflow manual ~/.local/share/man/man1
+    Manual {
+        /// The folder; made where it is not there.
+        folder: PathBuf,
     },
 }
 
@@ -102,67 +139,6 @@ struct ServeArgs {
     json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum FlowCommand {
-    /// Check a file on its own; exits with 1 where it could not be published.
-    ///
-    /// Example: chatflow flow check leave-request.yaml
-    Check {
-        /// The flow's YAML or JSON.
-        file: PathBuf,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write a file's flow as a draft.
-    ///
-    /// Example: chatflow flow push leave-request.yaml
-    Push {
-        /// The flow's YAML or JSON.
-        file: PathBuf,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Write a flow's draft to a file, or to standard output.
-    ///
-    /// With `push` this moves flows between servers.
-    /// Example: chatflow flow pull leave-request --output leave-request.yaml
-    Pull {
-        /// The flow's id.
-        flow: String,
-        /// The file; it must not be there yet.
-        #[arg(long, short)]
-        output: Option<PathBuf>,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// Check a draft, run its tests, and make it live.
-    ///
-    /// Example: chatflow flow publish leave-request
-    Publish {
-        /// The flow's id.
-        flow: String,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-    /// List the flows of a server.
-    ///
-    /// Example: chatflow flow list
-    List {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        server: ServerArgs,
-    },
-}
-
 /// Exit codes: 0 done, 1 the answer is no (problems found, checks failed), 2 it could not be done.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -186,6 +162,33 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The reference of every command: Markdown, made of the help texts.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# The commands of `chatflow`\n\nWritten by `chatflow` itself and held by a test. Exit \
+         codes: 0 done, 1 the answer is no (problems found, checks failed, texts differ), 2 it \
+         could not be done.\n",
+    );
+    describe(Cli::command().term_width(REFERENCE_WIDTH), "", &mut text);
+    text
+}
+
+/// Columns of the help texts in the reference.
+const REFERENCE_WIDTH: usize = 100;
+
+fn describe(command: clap::Command, before: &str, text: &mut String) {
+    let name = format!("{before} {}", command.get_name()).trim().to_owned();
+    // Without what the variables hold where this is written.
+    let command = command.mut_args(|argument| argument.hide_env_values(true));
+    let mut command = command.bin_name(&name).term_width(REFERENCE_WIDTH);
+    let help = command.render_long_help().to_string();
+    text.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", help.trim_end()));
+    let inner: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+    for command in inner.into_iter().filter(|command| command.get_name() != "help") {
+        describe(command, &name, text);
+    }
+}
+
 async fn run(cli: Cli) -> anyhow::Result<bool> {
     bootstrap::telemetry::start(&cli.log)?;
     let config = bootstrap::Config::from_process(bootstrap::Role::Standalone)?;
@@ -204,18 +207,20 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
             server::run(ServeOptions { data, listen, demo, json, limits }).await?;
         }
         Command::Replay(args) => return replay::run(&args).await,
-        Command::Flow(FlowCommand::Check { file, json }) => return flows::check_file(&file, json),
-        Command::Flow(FlowCommand::Push { file, json, server }) => {
-            flows::push(&Client::new(&server)?, &file, json).await?;
+        Command::Flow(command) => return flows::run(command).await,
+        Command::Task(command) => tasks::run(command).await?,
+        Command::Message(command) => messages::run(command).await?,
+        Command::Failure(command) => failures::run(command).await?,
+        Command::Export(args) => export::run(&args).await?,
+        Command::Key(command) => keys::run(command).await?,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "chatflow", &mut std::io::stdout());
         }
-        Command::Flow(FlowCommand::Pull { flow, output, server }) => {
-            flows::pull(&Client::new(&server)?, &flow, output.as_deref()).await?;
-        }
-        Command::Flow(FlowCommand::Publish { flow, json, server }) => {
-            flows::publish(&Client::new(&server)?, &flow, json).await?;
-        }
-        Command::Flow(FlowCommand::List { json, server }) => {
-            flows::list(&Client::new(&server)?, json).await?;
+        Command::Manual { folder } => {
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))
+                .with_context(|| format!("{} cannot be written", folder.display()))?;
+            println!("the manual is in {}; read it by `man chatflow`", folder.display());
         }
     }
     Ok(true)

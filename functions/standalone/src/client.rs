@@ -10,20 +10,29 @@ use runtime::egress::{Egress, EgressConfig, EgressError, HostAllowList, Outgoing
 use serde_json::Value;
 use url::Url;
 
+use crate::profile::{self, Profile};
+
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Where a server is that nobody names, and the file with its key.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+const DEFAULT_KEY_FILE: &str = "data/admin.key";
+
 /// Which server, and with which key.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServerArgs {
-    /// The server's address.
-    #[arg(long, env = "CHATFLOW_SERVER", default_value = "http://127.0.0.1:8080")]
-    pub server: Url,
-    /// The file with the API key.
-    #[arg(long, env = "CHATFLOW_API_KEY_FILE", default_value = "data/admin.key")]
-    pub key_file: PathBuf,
+    /// The server's address [default: that of the profile, else <http://127.0.0.1:8080>].
+    #[arg(long, env = "CHATFLOW_SERVER")]
+    pub server: Option<Url>,
+    /// The file with the API key [default: that of the profile, else data/admin.key].
+    #[arg(long, env = "CHATFLOW_API_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// A server of the file `~/.config/chatflow/profiles.toml`, by its name there.
+    #[arg(long, env = "CHATFLOW_PROFILE")]
+    pub profile: Option<String>,
 }
 
 /// A client of one server.
@@ -49,18 +58,29 @@ pub struct Answer {
 impl Client {
     /// A client with the key of the file; requests that need none work without it.
     pub fn new(args: &ServerArgs) -> anyhow::Result<Self> {
-        let host = args.server.host_str().context("--server needs a host name")?;
-        let port = args.server.port_or_known_default().context("--server needs a port")?;
+        let profile = match &args.profile {
+            Some(name) => profile::named(name)?,
+            None => Profile::default(),
+        };
+        let server = args.server.clone().or(profile.server);
+        let server = match server {
+            Some(server) => server,
+            None => Url::parse(DEFAULT_SERVER)?,
+        };
+        let key_file = args.key_file.clone().or(profile.key_file);
+        let key_file = key_file.unwrap_or_else(|| PathBuf::from(DEFAULT_KEY_FILE));
+        let host = server.host_str().context("--server needs a host name")?;
+        let port = server.port_or_known_default().context("--server needs a port")?;
         // The address is the user's own word: it may well be this machine.
         let allowed = HostAllowList::parse([format!("{host}:{port}")])?;
-        let key = std::fs::read_to_string(&args.key_file).ok().map(|key| key.trim().to_owned());
+        let key = std::fs::read_to_string(key_file).ok().map(|key| key.trim().to_owned());
         Ok(Self {
             egress: Egress::new(&EgressConfig {
                 pool_idle_per_host_max: 128,
                 response_bytes_max: ANSWER_BYTES_MAX,
                 ..EgressConfig::default()
             })?,
-            server: args.server.clone(),
+            server,
             allowed,
             key,
         })
@@ -124,6 +144,12 @@ impl Client {
             401 => bail!("the server does not know the API key; name its file with --key-file"),
             status => bail!("the server answered {status}: {}", explain(&answer.body)),
         }
+    }
+
+    /// A POST of JSON that must succeed.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = Some(("application/json", serde_json::to_vec(body)?));
+        self.expect(Method::POST, path, body).await
     }
 
     /// A GET that must succeed.

@@ -8,10 +8,11 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "gcp")]
 mod cloud;
+pub mod commands;
 pub mod delivery;
 pub mod demo;
 mod doctor;
-pub mod flows;
 pub mod page;
+pub mod profile;
 pub mod replay;
 pub mod server;

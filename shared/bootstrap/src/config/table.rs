@@ -241,6 +241,12 @@ pub static SETTINGS: &[Setting] = &[
     setting("CHATFLOW_API_KEY_FILE", Shape::Path, "the file with the API key of commands")
         .default("data/admin.key")
         .read_by(Reader::Client),
+    setting(
+        "CHATFLOW_PROFILE",
+        Shape::Text,
+        "a server of `~/.config/chatflow/profiles.toml`, by its name there",
+    )
+    .read_by(Reader::Client),
     setting(name::PROJECT, Shape::Name, "the Google Cloud project's id").required(Required::Gcp),
     setting(name::REGION, Shape::Name, "the region of the queue, such as `asia-east1`")
         .required(Required::Gcp),

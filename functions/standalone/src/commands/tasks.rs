@@ -1,0 +1,323 @@
+//! `chatflow task …`: start, list, show, tail, reply, cancel, retry.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::output::{line, list, short, text, time, value};
+use super::{Common, flows, items, segment};
+use crate::client::Client;
+
+/// Between two looks at a task that is followed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Items of one page of tasks, and of messages.
+const PAGE_MAX: usize = 200;
+/// Messages of a task that are shown.
+const MESSAGES_SHOWN: usize = 1_000;
+
+/// What is done with tasks.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Start a task.
+    ///
+    /// Example: `chatflow task start leave-request --contact mei --var days=3`
+    Start {
+        /// The flow's id.
+        flow: String,
+        /// The id of the person it talks with.
+        #[arg(long)]
+        contact: String,
+        /// The person's name.
+        #[arg(long)]
+        name: Option<String>,
+        /// The person's language: `en`, `zh-TW`.
+        #[arg(long)]
+        lang: Option<String>,
+        /// A value for a variable, `name=value`; JSON where it reads as JSON, else text.
+        #[arg(long = "var", value_parser = variable)]
+        vars: Vec<(String, Value)>,
+        /// The connection; `api` where left out.
+        #[arg(long)]
+        connection: Option<String>,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List tasks, newest first.
+    ///
+    /// Example: chatflow task list --status waiting --flow leave-request
+    List {
+        /// Only of this flow.
+        #[arg(long)]
+        flow: Option<String>,
+        /// Only `running`, `waiting`, `completed`, `failed`, `cancelled` or `expired`.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only with this person.
+        #[arg(long)]
+        contact: Option<String>,
+        /// Only in this queue.
+        #[arg(long)]
+        queue: Option<String>,
+        /// Only with these words in the label, the contact or a message.
+        #[arg(long, short)]
+        query: Option<String>,
+        /// Most tasks that are listed.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show a task and its messages.
+    ///
+    /// Example: `chatflow task show task_0199…`
+    Show {
+        /// The task's id.
+        id: String,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Follow a task's messages and states until it ends.
+    ///
+    /// Example: `chatflow task tail task_0199…`
+    Tail {
+        /// The task's id.
+        id: String,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say something to the person, as an operator.
+    ///
+    /// Example: `chatflow task reply task_0199… "We are on it."`
+    Reply {
+        /// The task's id.
+        id: String,
+        /// What is said.
+        text: String,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Stop a task and those it waits for.
+    ///
+    /// Example: `chatflow task cancel task_0199… --reason "asked twice"`
+    Cancel {
+        /// The task's id.
+        id: String,
+        /// Why; people see it.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Let a failed task enter its step again.
+    ///
+    /// Example: `chatflow task retry task_0199…`
+    Retry {
+        /// The task's id.
+        id: String,
+        /// Which server, and how it prints.
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// Reads `name=value`.
+fn variable(given: &str) -> Result<(String, Value), String> {
+    let (name, value) = given.split_once('=').ok_or("write name=value, such as days=3")?;
+    let read = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((name.to_owned(), read))
+}
+
+/// Does it.
+pub async fn run(command: TaskCommand) -> anyhow::Result<()> {
+    match command {
+        TaskCommand::Start { flow, contact, name, lang, vars, connection, common } => {
+            let client = Client::new(&common.server)?;
+            let vars: Map<String, Value> = vars.into_iter().collect();
+            let body = json!({
+                "flow": flow, "contact": { "id": contact, "name": name, "lang": lang },
+                "vars": vars, "connection": connection,
+            });
+            let started = client.post("/v1/tasks", &without_nulls(body)).await;
+            let task = flows::or_suggest(&client, &flow, started).await?;
+            told(&task, common.json, "started");
+        }
+        TaskCommand::List { flow, status, contact, queue, query, limit, common } => {
+            let parameters = [
+                ("flow", flow.as_deref()),
+                ("status", status.as_deref()),
+                ("contact", contact.as_deref()),
+                ("queue", queue.as_deref()),
+                ("q", query.as_deref()),
+            ];
+            let client = Client::new(&common.server)?;
+            let (tasks, more) = items(&client, "/v1/tasks", &parameters, limit, PAGE_MAX).await?;
+            let headings = ["TASK", "FLOW", "STATUS", "STEP", "CONTACT", "LABEL", "CHANGED"];
+            list(common.json, &tasks, more, &headings, |task| {
+                vec![
+                    text(&task["id"]),
+                    text(&task["flow"]),
+                    text(&task["status"]),
+                    text(&task["step"]),
+                    text(&task["contact"]["id"]),
+                    short(&text(&task["label"]), 40),
+                    time(&task["updated_at"]),
+                ]
+            });
+        }
+        TaskCommand::Show { id, common } => {
+            show(&Client::new(&common.server)?, &id, common.json).await?;
+        }
+        TaskCommand::Tail { id, common } => {
+            tail(&Client::new(&common.server)?, &id, common.json).await?;
+        }
+        TaskCommand::Reply { id, text, common } => {
+            act(&id, "reply", &json!({ "text": text }), "said to", &common).await?;
+        }
+        TaskCommand::Cancel { id, reason, common } => {
+            let body = without_nulls(json!({ "reason": reason }));
+            act(&id, "cancel", &body, "cancelled", &common).await?;
+        }
+        TaskCommand::Retry { id, common } => {
+            act(&id, "retry", &json!({}), "tries again:", &common).await?;
+        }
+    }
+    Ok(())
+}
+
+/// An object without the fields that are null: those are left out, not sent as nothing.
+fn without_nulls(mut body: Value) -> Value {
+    if let Value::Object(fields) = &mut body {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(|value| *value = without_nulls(value.take()));
+    }
+    body
+}
+
+fn told(task: &Value, as_json: bool, what: &str) {
+    if as_json {
+        value(task);
+    } else {
+        line(&format!("{what} {}, {}", text(&task["id"]), text(&task["status"])));
+    }
+}
+
+async fn act(
+    id: &str,
+    action: &str,
+    body: &Value,
+    what: &str,
+    common: &Common,
+) -> anyhow::Result<()> {
+    let client = Client::new(&common.server)?;
+    let task = client.post(&format!("/v1/tasks/{}/{action}", segment(id)), body).await?;
+    told(&task, common.json, what);
+    Ok(())
+}
+
+async fn messages(client: &Client, id: &str) -> anyhow::Result<Vec<Value>> {
+    let path = format!("/v1/tasks/{}/messages", segment(id));
+    Ok(items(client, &path, &[], MESSAGES_SHOWN, MESSAGES_SHOWN).await?.0)
+}
+
+async fn show(client: &Client, id: &str, as_json: bool) -> anyhow::Result<()> {
+    let task = client.get(&format!("/v1/tasks/{}", segment(id))).await?;
+    let messages = messages(client, id).await?;
+    if as_json {
+        value(&json!({ "task": task, "messages": messages }));
+        return Ok(());
+    }
+    line(&format!("{} {}", text(&task["id"]), text(&task["label"])));
+    let progress = &task["progress"];
+    let facts = [
+        ("flow", format!("{} version {}", text(&task["flow"]), text(&task["version"]))),
+        ("status", text(&task["status"])),
+        ("step", text(&task["step"])),
+        ("waits for", text(&task["waiting_for"])),
+        (
+            "progress",
+            format!("{} of {} steps", text(&progress["visited"]), text(&progress["steps"])),
+        ),
+        ("contact", text(&task["contact"]["id"])),
+        ("error", text(&task["error"])),
+        ("variables", text(&task["vars"])),
+        ("created", time(&task["created_at"])),
+        ("changed", time(&task["updated_at"])),
+    ];
+    for (name, fact) in facts.iter().filter(|(_, fact)| fact != "–") {
+        line(&format!("  {name:<10} {fact}"));
+    }
+    for message in &messages {
+        line(&said(message));
+    }
+    Ok(())
+}
+
+/// A message as a line: when, from whom, what, and how far it has come.
+fn said(message: &Value) -> String {
+    let arrow = if message["direction"] == "in" { "→" } else { "←" };
+    let (at, state) = (time(&message["created_at"]), text(&message["state"]));
+    let words = text(&message["content"]["text"]);
+    match message["error"].as_str() {
+        Some(error) => format!("{at} {arrow} {words}  [{state}: {error}]"),
+        None => format!("{at} {arrow} {words}  [{state}]"),
+    }
+}
+
+/// Prints what is new of a task until it has ended: by looking again and again, which works through
+/// every proxy.
+async fn tail(client: &Client, id: &str, as_json: bool) -> anyhow::Result<()> {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut status = Value::Null;
+    loop {
+        // The task before its messages: what happens in between is seen in the next look.
+        let task = client.get(&format!("/v1/tasks/{}", segment(id))).await?;
+        for message in messages(client, id).await? {
+            let state = text(&message["state"]);
+            if seen.insert(text(&message["id"]), state.clone()) == Some(state) {
+                continue;
+            }
+            if as_json { value(&message) } else { line(&said(&message)) }
+        }
+        let now = json!([task["status"], task["step"]]);
+        if now != status {
+            if as_json {
+                value(&task);
+            } else {
+                let (at, step) = (time(&task["updated_at"]), text(&task["step"]));
+                line(&format!("{at} · {} at {step}", text(&task["status"])));
+            }
+            status = now;
+        }
+        if !task["ended_at"].is_null() {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_json_where_they_read_as_json() {
+        assert_eq!(variable("days=3").unwrap(), ("days".into(), json!(3)));
+        assert_eq!(variable("why=a=b").unwrap(), ("why".into(), json!("a=b")));
+        assert_eq!(variable("names=[\"a\"]").unwrap(), ("names".into(), json!(["a"])));
+        assert!(variable("days").unwrap_err().contains("name=value"));
+    }
+
+    #[test]
+    fn what_is_not_given_is_not_sent() {
+        let body = json!({ "a": null, "b": { "c": null, "d": 1 }, "e": [] });
+        assert_eq!(without_nulls(body), json!({ "b": { "d": 1 }, "e": [] }));
+    }
+}
