@@ -179,13 +179,16 @@ pub struct Message {
 }
 
 impl Message {
-    /// Moves on to `state`, keeping the time; false where that would be a step back.
+    /// Moves on to `state`, keeping the time; false where that would be a step back. The time is
+    /// never before that of an earlier state: functions have clocks of their own, and the time of
+    /// a busy conversation runs ahead of all of them.
     pub fn reach(&mut self, state: MessageState, at: DateTime<Utc>) -> bool {
         if !self.state.may_become(state) {
             return false;
         }
         self.state = state;
         self.revision = self.revision.saturating_add(1);
+        let at = self.reached.last().map_or(at, |last| last.at.max(at));
         self.reached.push(Reached { state, at });
         true
     }
@@ -236,5 +239,36 @@ mod tests {
         {
             assert!(!from.may_become(to), "{from:?} {to:?}");
         }
+    }
+
+    #[test]
+    fn times_of_states_never_go_back() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let mut message = Message {
+            id: "msg_1".into(),
+            revision: 1,
+            event: EventId::of("test", "1"),
+            task: None,
+            conversation: ConversationId::of("demo", "ann"),
+            connection: "demo".into(),
+            contact: "ann".into(),
+            direction: Direction::Out,
+            sender: Sender::System,
+            content: Content::text("Hello"),
+            external_id: None,
+            rule: None,
+            in_reply_to: None,
+            error: None,
+            state: Queued,
+            reached: vec![Reached { state: Queued, at: at(10) }],
+            created_at: at(10),
+        };
+        // The messenger's clock is behind that of the controller, and catches up.
+        assert!(message.reach(Sending, at(8)));
+        assert!(message.reach(Sent, at(12)));
+        assert_eq!(
+            [Queued, Sending, Sent].map(|s| message.time_of(s)),
+            [10, 10, 12].map(|s| Some(at(s)))
+        );
     }
 }
