@@ -1,0 +1,22 @@
+//! How fast the local server is: people who talk to it in closed loops, a sink that its replies
+//! go to, and the least program that does the same work durably, for comparison.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`client`] | requests to servers on this machine |
+//! | [`machine`] | what the numbers were measured on |
+//! | [`measure`] | the order of what is measured |
+//! | [`process`] | what a process used |
+//! | [`report`] | the numbers, for people, and the targets |
+//! | [`server`] | starting, preparing and stopping what is measured |
+//! | [`sink`] | the server that replies are sent to |
+//! | [`talk`] | the conversations |
+
+pub mod client;
+pub mod machine;
+pub mod measure;
+pub mod process;
+pub mod report;
+pub mod server;
+pub mod sink;
+pub mod talk;

@@ -1,0 +1,198 @@
+//! Starting, preparing and stopping what is measured: the local server, and the floor.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{Method, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::client::Client;
+use crate::process::Usage;
+use crate::sink::Sink;
+
+/// How long what was accepted may take until nothing of it is left to do.
+const SETTLE_MAX: Duration = Duration::from_secs(120);
+/// How often that is looked at: each look costs the server a little.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a server may take to end.
+const STOP_MAX: Duration = Duration::from_secs(15);
+
+/// Asks four things and thanks: each of five messages has one reply, the number of its turn.
+const FLOW: &str = r#"
+flow: load
+name: Load
+triggers: [{on: keyword, any: [start]}]
+vars: {a: {type: string}, b: {type: string}, c: {type: string}, d: {type: string}}
+start: first
+steps:
+  first: {type: ask, text: "1", into: a, next: second}
+  second: {type: ask, text: "2", into: b, next: third}
+  third: {type: ask, text: "3", into: c, next: fourth}
+  fourth: {type: ask, text: "4", into: d, next: thanks}
+  thanks: {type: say, text: "5", next: done}
+  done: {type: end}
+"#;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The least that does the work.
+    Floor,
+    /// The local server.
+    Chatflow,
+}
+
+impl Kind {
+    /// How it is called in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Chatflow => "chatflow",
+        }
+    }
+
+    /// Its program, which cargo puts beside this one.
+    ///
+    /// # Errors
+    /// Where it was not built.
+    pub fn program(self) -> anyhow::Result<PathBuf> {
+        let path = std::env::current_exe()?.with_file_name(self.name());
+        anyhow::ensure!(path.is_file(), "{} is not built; run `scripts/bench`", path.display());
+        Ok(path)
+    }
+}
+
+/// A running server. It is killed when dropped.
+pub struct Server {
+    kind: Kind,
+    url: String,
+    key_file: Option<PathBuf>,
+    /// Before its process was started.
+    pub began: Instant,
+    child: Child,
+    // Kept open, so that a late line does not end it.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts it on a directory, and waits until it says where it listens.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub async fn start(kind: Kind, data: &Path, sink: &Sink) -> anyhow::Result<Self> {
+        let mut command = Command::new(kind.program()?);
+        match kind {
+            Kind::Floor => command.args(["--replies-to", &sink.url()]),
+            Kind::Chatflow => command.args(["serve", "--demo", "--json"]),
+        };
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data);
+        for name in ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "LOG", "BACKEND"] {
+            command.env_remove(format!("CHATFLOW_{name}"));
+        }
+        let began = Instant::now();
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut output = BufReader::new(child.stdout.take().context("its output")?);
+        let mut line = String::new();
+        output.read_line(&mut line).await?;
+        let told: Value = serde_json::from_str(&line)
+            .with_context(|| format!("{} said {line:?}", kind.name()))?;
+        let url = told["url"].as_str().context("where it listens")?.to_owned();
+        let key_file = told["api_key_file"].as_str().map(PathBuf::from);
+        Ok(Self { kind, url, key_file, began, child, _output: output })
+    }
+
+    /// Opens the webhook, and publishes the flow behind it; the floor has nothing to prepare.
+    ///
+    /// # Errors
+    /// Where the server refuses something.
+    pub async fn prepare(&self, client: &Client, sink: &Sink) -> anyhow::Result<()> {
+        let Some(key_file) = &self.key_file else { return Ok(()) };
+        let key = format!("Bearer {}", std::fs::read_to_string(key_file)?.trim());
+        let connection = json!({
+            "id": "load", "unsigned_from_loopback": true, "allowed_hosts": [sink.host()],
+            "reply": { "to": "url", "url": sink.url() },
+        });
+        let steps = [
+            (Method::PUT, "flows/load", "application/yaml", FLOW.to_owned()),
+            (Method::POST, "flows/load/publish", "application/json", String::new()),
+            (Method::PUT, "connections/load", "application/json", connection.to_string()),
+        ];
+        for (method, path, media_type, body) in steps {
+            let url = format!("{}/v1/{path}", self.url);
+            let headers =
+                [(header::AUTHORIZATION, key.as_str()), (header::CONTENT_TYPE, media_type)];
+            client.send(method, &url, &headers, Bytes::from(body)).await?;
+        }
+        Ok(())
+    }
+
+    /// Where messages go.
+    pub fn webhook(&self) -> String {
+        format!("{}/webhooks/load", self.url)
+    }
+
+    /// Waits until nothing is left to do: the rows of the last turns have landed.
+    ///
+    /// # Errors
+    /// Where that takes longer than two minutes.
+    pub async fn settle(&self, client: &Client) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while self.kind == Kind::Chatflow {
+            let metrics = client.get(&format!("{}/metrics", self.url)).await?;
+            if backlog(&String::from_utf8_lossy(&metrics)) == 0 {
+                break;
+            }
+            anyhow::ensure!(began.elapsed() < SETTLE_MAX, "the backlog never empties");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// What it used so far.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        Usage::of(&self.child.id().context("it has ended")?.to_string())
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// Where it does not, or with an error.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self.child.id().context("it has ended")?.to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await.context("`kill` is needed")?;
+        let ended = tokio::time::timeout(STOP_MAX, self.child.wait()).await;
+        let status = ended.with_context(|| format!("{} does not end", self.kind.name()))??;
+        anyhow::ensure!(status.success(), "{} ended with {status}", self.kind.name());
+        Ok(())
+    }
+}
+
+/// Envelopes that wait, timers aside, which may wait for days.
+fn backlog(metrics: &str) -> u64 {
+    let lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("chatflow_backlog{") && !line.contains("\"timers\""));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_no_backlog() {
+        let metrics = "chatflow_requests_total 7\nchatflow_backlog{topic=\"landing\"} 3\n\
+                       chatflow_backlog{topic=\"timers\"} 9\nchatflow_backlog{topic=\"events\"} 1\n";
+        assert_eq!(backlog(metrics), 4);
+    }
+}
