@@ -186,10 +186,10 @@ impl Bench<'_> {
         server.settle(self.client).await?;
         let settled_after_seconds = replied.elapsed().as_secs_f64();
         let after = server.usage()?;
-        let half = match is_half {
-            true => Some(self.half(&server, &talked, conversations).await?),
-            false => None,
-        };
+        let mut half = None;
+        if is_half {
+            half = Some(self.half(&server, &talked, conversations).await?);
+        }
         server.settle(self.client).await?;
         server.stop().await?;
         let halved = if is_half { conversations } else { 0 };
