@@ -194,7 +194,7 @@ fn documented() -> (Router<Gateway>, Document) {
 pub fn router(gateway: Gateway, more: Router) -> Router {
     let (api, document) = documented();
     let document = Arc::new(document);
-    let described = move || async move { Json(Document::clone(&document)) };
+    let described = move || async move { Json(&*document).into_response() };
     api.route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -169,7 +169,7 @@ pub fn reference() -> String {
          codes: 0 done, 1 the answer is no (problems found, checks failed, texts differ), 2 it \
          could not be done.\n",
     );
-    describe(Cli::command().term_width(REFERENCE_WIDTH), "", &mut text);
+    describe(Cli::command(), "", &mut text);
     text
 }
 

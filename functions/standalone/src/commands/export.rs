@@ -3,12 +3,11 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::with_query;
+use super::{Readers, new_file, with_query};
 use crate::client::{Client, ServerArgs};
 
 /// What is exported.
@@ -149,11 +148,7 @@ impl Writer {
     fn open(args: &ExportArgs, columns: &'static [&'static str]) -> anyhow::Result<Self> {
         let to: Box<dyn Write> = match &args.output {
             None => Box::new(std::io::stdout().lock()),
-            Some(path) => Box::new(std::io::BufWriter::new(
-                std::fs::File::create_new(path).with_context(|| {
-                    format!("{} cannot be made; name a file that is not there yet", path.display())
-                })?,
-            )),
+            Some(path) => Box::new(std::io::BufWriter::new(new_file(path, Readers::Usual)?)),
         };
         let out = match args.format {
             Format::Jsonl => Out::Lines(to),

@@ -15,11 +15,8 @@ use serde_json::json;
 pub use arguments::FlowCommand;
 
 use super::output::{list as print_list, text, time, value};
-use super::segment;
+use super::{Readers, new_file, segment};
 use crate::client::Client;
-
-/// Ids at most this far apart are taken for a slip of the fingers.
-const SLIP_MAX: usize = 3;
 
 /// The media type of a flow's text.
 const YAML: &str = "application/yaml";
@@ -150,9 +147,7 @@ async fn pull(client: &Client, id: &str, output: Option<&Path>) -> anyhow::Resul
         std::io::stdout().lock().write_all(source.as_bytes())?;
         return Ok(());
     };
-    let mut file = std::fs::File::create_new(path).with_context(|| {
-        format!("{} cannot be made; name a file that is not there yet", path.display())
-    })?;
+    let mut file = new_file(path, Readers::Usual)?;
     file.write_all(source.as_bytes())?;
     file.sync_all()?;
     println!("pulled `{id}`, draft {}, into {}", answer["revision"], path.display());
@@ -212,20 +207,15 @@ pub(super) async fn or_suggest<T>(
         .flatten()
         .filter_map(|flow| flow["flow"].as_str())
         .collect();
-    match nearest(id, &known) {
+    match near_to(id, &known) {
         Some(near) => Err(anyhow::anyhow!("{error:#}; did you mean `{near}`?")),
         None => Err(error),
     }
 }
 
-/// The nearest of the known ids, where there is one near and it is another.
-fn nearest<'a>(id: &str, known: &[&'a str]) -> Option<&'a str> {
-    if known.contains(&id) {
-        return None;
-    }
-    let distance = |near: &&&str| strsim::damerau_levenshtein(id, near);
-    let near = known.iter().min_by_key(|near| distance(near)).copied()?;
-    (strsim::damerau_levenshtein(id, near) <= SLIP_MAX).then_some(near)
+/// The nearest of the known ids, where this one is not among them.
+fn near_to<'a>(id: &str, known: &[&'a str]) -> Option<&'a str> {
+    if known.contains(&id) { None } else { flow::problem::nearest(id, known.iter().copied()) }
 }
 
 #[cfg(test)]
@@ -235,8 +225,8 @@ mod tests {
     #[test]
     fn a_slip_is_told_from_another_flow() {
         let known = ["leave-request", "support-triage"];
-        assert_eq!(nearest("leave-requset", &known), Some("leave-request"));
-        assert_eq!(nearest("lunch", &known), None);
-        assert_eq!(nearest("leave-request", &known), None);
+        assert_eq!(near_to("leave-requset", &known), Some("leave-request"));
+        assert_eq!(near_to("lunch", &known), None);
+        assert_eq!(near_to("leave-request", &known), None);
     }
 }

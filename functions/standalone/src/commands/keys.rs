@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{line, list, text, time, value};
-use super::{Common, segment};
+use super::{Common, Readers, new_file, segment};
 use crate::client::Client;
 
 /// What is done with API keys.
@@ -56,7 +56,7 @@ pub async fn run(command: KeyCommand) -> anyhow::Result<()> {
         KeyCommand::Create { name, permissions, output, common } => {
             let client = Client::new(&common.server)?;
             // The file first: a key whose text went nowhere would be lost.
-            let file = output.as_deref().map(create_private).transpose()?;
+            let file = output.as_deref().map(|path| new_file(path, Readers::Owner)).transpose()?;
             let body = json!({ "name": name, "permissions": permissions });
             let key = client.post("/v1/keys", &body).await?;
             told(&key, file, output, common.json)?;
@@ -88,16 +88,6 @@ pub async fn run(command: KeyCommand) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn create_private(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).with_context(|| {
-        format!("{} cannot be made; name a file that is not there yet", path.display())
-    })
 }
 
 fn told(

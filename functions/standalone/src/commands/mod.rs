@@ -8,6 +8,10 @@ pub mod messages;
 pub mod output;
 pub mod tasks;
 
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::client::{Client, ServerArgs};
@@ -21,6 +25,28 @@ pub struct Common {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Who may read a file that is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// Whoever may read what this person makes.
+    Usual,
+    /// Its owner only.
+    Owner,
+}
+
+/// Makes a file; one that is there is not written over.
+fn new_file(path: &Path, readers: Readers) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    options.open(path).with_context(|| {
+        format!("{} cannot be made; name a file that is not there yet", path.display())
+    })
 }
 
 /// A path with the parameters that are given.

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::output::{line, list, short, text, time, value};
-use super::{Common, flows, items, segment};
+use super::{Common, items, segment};
 use crate::client::Client;
 
 /// Between two looks at a task that is followed.
@@ -145,8 +145,7 @@ pub async fn run(command: TaskCommand) -> anyhow::Result<()> {
                 "flow": flow, "contact": { "id": contact, "name": name, "lang": lang },
                 "vars": vars, "connection": connection,
             });
-            let started = client.post("/v1/tasks", &without_nulls(body)).await;
-            let task = flows::or_suggest(&client, &flow, started).await?;
+            let task = client.post("/v1/tasks", &without_nulls(body)).await?;
             told(&task, common.json, "started");
         }
         TaskCommand::List { flow, status, contact, queue, query, limit, common } => {
