@@ -5,6 +5,7 @@
 use axum::Router;
 use bootstrap::push;
 use ports::{Envelope, Topic};
+use runtime::outcome::HandleError;
 use runtime::{App, Outcome};
 
 /// The topic whose envelopes it gets.
@@ -18,4 +19,10 @@ pub fn router(app: App) -> Router {
 /// Handles one envelope; `attempt` counts from 0. Safe to call twice with the same one.
 pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
     runtime::land::handle(app, envelope, attempt).await
+}
+
+/// Handles many envelopes together, for a bus that can hold them back. After an error handle them
+/// one by one: the error says nothing of any one of them.
+pub async fn handle_together(app: &App, envelopes: &[&Envelope]) -> Result<(), HandleError> {
+    runtime::land::handle_together(app, envelopes).await
 }

@@ -4,6 +4,8 @@
 //! published; keys do not wait for each other. An envelope is acknowledged after it was handled,
 //! so a crash delivers it again.
 
+mod lane;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +19,8 @@ use runtime::outcome::backoff;
 use runtime::{App, Outcome};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+
+use lane::Lane;
 
 /// Envelopes fetched at a time.
 const FETCH: usize = 1_000;
@@ -38,6 +42,7 @@ struct Queues {
     by_key: HashMap<Key, VecDeque<Delivery>>,
     /// Positions of timers under way: they are found again until they are acknowledged.
     timers: HashSet<i64>,
+    lane: Lane,
     held: usize,
 }
 
@@ -139,6 +144,11 @@ impl DeliveryLoop {
                 }
                 found += self.fetch_due(workers).await;
             }
+            let alone = self.queues().lane.take_alone();
+            for delivery in alone {
+                self.release();
+                self.clone().enqueue_alone(delivery, workers);
+            }
             while workers.try_join_next().is_some() {}
             if found > 0 && self.queues().held < HELD_MAX {
                 continue;
@@ -201,6 +211,20 @@ impl DeliveryLoop {
     }
 
     fn enqueue(self: Arc<Self>, delivery: Delivery, workers: &mut JoinSet<()>) {
+        // What was tried before may be what keeps others from landing.
+        if delivery.envelope.topic != Topic::Landing || delivery.attempts > 0 {
+            return self.enqueue_alone(delivery, workers);
+        }
+        let mut queues = self.queues();
+        queues.held += 1;
+        let is_first = queues.lane.join(delivery);
+        drop(queues);
+        if is_first {
+            workers.spawn(async move { self.land().await });
+        }
+    }
+
+    fn enqueue_alone(self: Arc<Self>, delivery: Delivery, workers: &mut JoinSet<()>) {
         let key = (delivery.envelope.topic, delivery.envelope.key.clone());
         let mut queues = self.queues();
         queues.held += 1;
@@ -228,10 +252,15 @@ impl DeliveryLoop {
             };
             let Some(delivery) = next else { return };
             self.deliver(delivery).await;
-            let held = self.release();
-            if held == HELD_MAX / 2 || held == 0 {
-                self.freed.notify_one();
-            }
+            self.handled();
+        }
+    }
+
+    /// One envelope less is held: there may be room for more.
+    fn handled(&self) {
+        let held = self.release();
+        if held == HELD_MAX / 2 || held == 0 {
+            self.freed.notify_one();
         }
     }
 

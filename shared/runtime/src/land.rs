@@ -10,6 +10,9 @@ use crate::app::App;
 use crate::jobs::{LandJob, LandingRow, open};
 use crate::outcome::{HandleError, Outcome};
 
+/// The column that tells when a row landed.
+const LANDED_AT: &str = "landed_at";
+
 /// Lands the rows of an envelope.
 pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
     let landed = match open::<LandJob>(envelope) {
@@ -20,6 +23,16 @@ pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
         Ok(()) => Outcome::Done,
         Err(error) => error.into_outcome(attempt, &envelope.id),
     }
+}
+
+/// Lands the rows of many envelopes, each table's by one append. After an error some rows may have
+/// landed: handle the envelopes one by one then. A row that lands twice shows once.
+pub async fn handle_together(app: &App, envelopes: &[&Envelope]) -> Result<(), HandleError> {
+    let mut all = Vec::new();
+    for envelope in envelopes {
+        all.extend(open::<LandJob>(envelope)?.rows);
+    }
+    rows(app, all).await
 }
 
 /// The schema of a table: one of the base tables, or a user-defined one.
@@ -74,10 +87,15 @@ async fn append(
     let mut refused = Vec::new();
     let mut sources: Vec<LandingRow> = Vec::new();
     let mut converted: Vec<Row> = Vec::new();
-    for source in rows {
-        let mut row = source.row.clone();
-        row.insert("landed_at".into(), Value::String(landed_at.clone()));
-        match schema::convert(table, &row) {
+    for mut source in rows {
+        let given = source.row.insert(LANDED_AT.into(), Value::String(landed_at.clone()));
+        let row = schema::convert(table, &source.row);
+        // Quarantine keeps the row as it came.
+        match given {
+            Some(given) => source.row.insert(LANDED_AT.into(), given),
+            None => source.row.shift_remove(LANDED_AT),
+        };
+        match row {
             Ok(row) => {
                 converted.push(row);
                 sources.push(source);
