@@ -2,8 +2,9 @@
 
 use engine::{Message, Task};
 use ports::{Commit, IdempotentAnswer, PortError, Receipt, search};
-use rusqlite::OptionalExtension as _;
+use rusqlite::Row;
 
+use crate::columns::{self, Column, optional, text};
 use crate::error::{Outcome, conflict, integer};
 use crate::open::DeliveryMode;
 use crate::order::{Ordered, micros, next_key};
@@ -98,34 +99,45 @@ fn conversation(group: &Group<'_>, commit: &Commit, document: &str) -> Outcome<(
     }
 }
 
+/// What of a task stands in columns beside its document.
+fn task_columns<'a>(task: &'a Task, folded: &'a str) -> Outcome<[Column<'a>; 14]> {
+    let (awaited_type, awaited_key) = task.awaited_event().unzip();
+    Ok([
+        text("id", task.id.as_str()),
+        columns::integer("sequence", integer("the sequence", task.sequence)?),
+        text("flow", &task.flow),
+        text("status", task.status.name()),
+        optional("waiting_for", task.status.waiting_for()),
+        text("contact", &task.contact.id),
+        optional("contact_name", task.contact.name.as_deref()),
+        text("conversation", task.conversation.as_str()),
+        optional("queue", task.queue().map(|(queue, _)| queue)),
+        optional("parent", task.parent.as_ref().map(|parent| parent.task.as_str())),
+        optional("awaited_type", awaited_type),
+        optional("awaited_key", awaited_key),
+        columns::integer("updated_at", micros(task.updated_at)),
+        text("label_folded", folded),
+    ])
+}
+
+/// A new row: its key and its document beside the columns.
+fn create(
+    group: &Group<'_>,
+    table: &str,
+    seq: i64,
+    columns: &[Column<'_>],
+    document: &str,
+) -> Outcome<bool> {
+    let mut all = vec![columns::integer("seq", seq)];
+    all.extend_from_slice(columns);
+    all.push(text("document", document));
+    columns::insert(group.conn, table, &all)
+}
+
 fn create_task(group: &mut Group<'_>, task: &Task, document: &str) -> Outcome<()> {
     let seq = next_key(group.conn, Ordered::Tasks, task.created_at)?;
     let folded = search::fold_label(&task.label);
-    let (awaited_type, awaited_key) = task.awaited_event().unzip();
-    let sql = "INSERT INTO tasks (seq, id, sequence, flow, status, waiting_for, contact, \
-               contact_name, conversation, queue, parent, awaited_type, awaited_key, \
-               updated_at, label_folded, document) VALUES \
-               (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-               ON CONFLICT (id) DO NOTHING";
-    let written = group.conn.prepare_cached(sql)?.execute(rusqlite::params![
-        seq,
-        task.id.as_str(),
-        integer("the sequence", task.sequence)?,
-        task.flow,
-        task.status.name(),
-        task.status.waiting_for(),
-        task.contact.id,
-        task.contact.name,
-        task.conversation.as_str(),
-        task.queue().map(|(queue, _)| queue),
-        task.parent.as_ref().map(|parent| parent.task.as_str()),
-        awaited_type,
-        awaited_key,
-        micros(task.updated_at),
-        folded,
-        document,
-    ])?;
-    if written == 0 {
+    if !create(group, "tasks", seq, &task_columns(task, &folded)?, document)? {
         return Err(conflict("task", task.id.as_str()));
     }
     count_task(group, &task.flow, task.status.name(), 1)?;
@@ -135,72 +147,24 @@ fn create_task(group: &mut Group<'_>, task: &Task, document: &str) -> Outcome<()
     Ok(())
 }
 
-/// What of a stored task decides what else changes with it.
-struct StoredTask {
-    seq: i64,
-    sequence: i64,
-    flow: String,
-    status: String,
-    contact: String,
-    contact_name: Option<String>,
-    label_folded: String,
-}
-
-fn stored_task(group: &Group<'_>, id: &str) -> Outcome<Option<StoredTask>> {
-    let sql = "SELECT seq, sequence, flow, status, contact, contact_name, label_folded \
-               FROM tasks WHERE id = ?1";
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(StoredTask {
-            seq: row.get(0)?,
-            sequence: row.get(1)?,
-            flow: row.get(2)?,
-            status: row.get(3)?,
-            contact: row.get(4)?,
-            contact_name: row.get(5)?,
-            label_folded: row.get(6)?,
-        })
-    };
-    Ok(group.conn.prepare_cached(sql)?.query_row([id], read).optional()?)
-}
-
 fn update_task(group: &mut Group<'_>, task: &Task, expected: u64, doc: &str) -> Outcome<()> {
     let expected = integer("the expected sequence", expected)?;
-    let stored = stored_task(group, task.id.as_str())?
-        .filter(|stored| stored.sequence == expected)
-        .ok_or_else(|| conflict("task", task.id.as_str()))?;
     let folded = search::fold_label(&task.label);
-    let (awaited_type, awaited_key) = task.awaited_event().unzip();
-    let sql = "UPDATE tasks SET sequence = ?2, flow = ?3, status = ?4, waiting_for = ?5, \
-               contact = ?6, contact_name = ?7, conversation = ?8, queue = ?9, parent = ?10, \
-               awaited_type = ?11, awaited_key = ?12, updated_at = ?13, label_folded = ?14, \
-               document = ?15 WHERE seq = ?1";
-    group.conn.prepare_cached(sql)?.execute(rusqlite::params![
-        stored.seq,
-        integer("the sequence", task.sequence)?,
-        task.flow,
-        task.status.name(),
-        task.status.waiting_for(),
-        task.contact.id,
-        task.contact.name,
-        task.conversation.as_str(),
-        task.queue().map(|(queue, _)| queue),
-        task.parent.as_ref().map(|parent| parent.task.as_str()),
-        awaited_type,
-        awaited_key,
-        micros(task.updated_at),
-        folded,
-        doc,
-    ])?;
-    if (stored.flow.as_str(), stored.status.as_str()) != (&task.flow, task.status.name()) {
-        count_task(group, &stored.flow, &stored.status, -1)?;
+    let columns = task_columns(task, &folded)?;
+    let counted = |row: &Row<'_>| Ok((row.get("flow")?, row.get("status")?));
+    let found = columns::find(group.conn, "tasks", &columns, ("sequence", expected), counted)?;
+    let (stored, counted) = found.ok_or_else(|| conflict("task", task.id.as_str()))?;
+    let (flow, status): (String, String) = counted;
+    stored.update(group.conn, "tasks", doc)?;
+    if stored.changes("flow") || stored.changes("status") {
+        count_task(group, &flow, &status, -1)?;
         count_task(group, &task.flow, task.status.name(), 1)?;
     }
-    let relabelled = stored.label_folded != folded;
+    let relabelled = stored.changes("label_folded");
     if relabelled {
         group.index(WordTable::Labels, stored.seq, fts::pieces(&folded), true);
     }
-    let renamed = (&stored.contact, &stored.contact_name) != (&task.contact.id, &task.contact.name);
-    if relabelled || renamed {
+    if relabelled || stored.changes("contact") || stored.changes("contact_name") {
         let words = words_of_task(&folded, &task.contact.id, task.contact.name.as_deref());
         group.index(WordTable::Tasks, stored.seq, words, true);
     }
@@ -214,25 +178,25 @@ fn count_task(group: &Group<'_>, flow: &str, status: &str, change: i64) -> Outco
     Ok(())
 }
 
+/// What of a message stands in columns beside its document.
+fn message_columns(message: &Message, text_digest: i64) -> Outcome<[Column<'_>; 9]> {
+    Ok([
+        text("id", message.id.as_str()),
+        columns::integer("revision", integer("the revision", message.revision)?),
+        optional("task", message.task.as_ref().map(engine::TaskId::as_str)),
+        text("conversation", message.conversation.as_str()),
+        text("connection", &message.connection),
+        text("contact", &message.contact),
+        text("direction", direction(message.direction)),
+        text("state", message.state.name()),
+        columns::integer("text_digest", text_digest),
+    ])
+}
+
 fn create_message(group: &mut Group<'_>, message: &Message, row: PreparedMessage) -> Outcome<()> {
     let seq = next_key(group.conn, Ordered::Messages, message.created_at)?;
-    let sql = "INSERT INTO messages (seq, id, revision, task, conversation, connection, \
-               contact, direction, state, text_digest, document) VALUES \
-               (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING";
-    let written = group.conn.prepare_cached(sql)?.execute(rusqlite::params![
-        seq,
-        message.id.as_str(),
-        integer("the revision", message.revision)?,
-        message.task.as_ref().map(engine::TaskId::as_str),
-        message.conversation.as_str(),
-        message.connection,
-        message.contact,
-        direction(message.direction),
-        message.state.name(),
-        row.text_digest,
-        row.document,
-    ])?;
-    if written == 0 {
+    let columns = message_columns(message, row.text_digest)?;
+    if !create(group, "messages", seq, &columns, &row.document)? {
         return Err(conflict("message", message.id.as_str()));
     }
     let words = row.words.unwrap_or_else(|| message_words(message));
@@ -246,31 +210,13 @@ fn update_message(
     expected: u64,
     row: &PreparedMessage,
 ) -> Outcome<()> {
-    let sql = "SELECT seq, text_digest FROM messages WHERE id = ?1 AND revision = ?2";
-    let key = (message.id.as_str(), integer("the expected revision", expected)?);
-    let (seq, text_digest): (i64, i64) = group
-        .conn
-        .prepare_cached(sql)?
-        .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .ok_or_else(|| conflict("message", message.id.as_str()))?;
-    let sql = "UPDATE messages SET revision = ?2, task = ?3, conversation = ?4, \
-               connection = ?5, contact = ?6, direction = ?7, state = ?8, text_digest = ?9, \
-               document = ?10 WHERE seq = ?1";
-    group.conn.prepare_cached(sql)?.execute(rusqlite::params![
-        seq,
-        integer("the revision", message.revision)?,
-        message.task.as_ref().map(engine::TaskId::as_str),
-        message.conversation.as_str(),
-        message.connection,
-        message.contact,
-        direction(message.direction),
-        message.state.name(),
-        row.text_digest,
-        row.document,
-    ])?;
-    if text_digest != row.text_digest {
-        group.index(WordTable::Messages, seq, message_words(message), true);
+    let columns = message_columns(message, row.text_digest)?;
+    let expected = ("revision", integer("the expected revision", expected)?);
+    let found = columns::find(group.conn, "messages", &columns, expected, |_| Ok(()))?;
+    let (stored, ()) = found.ok_or_else(|| conflict("message", message.id.as_str()))?;
+    stored.update(group.conn, "messages", &row.document)?;
+    if stored.changes("text_digest") {
+        group.index(WordTable::Messages, stored.seq, message_words(message), true);
     }
     Ok(())
 }

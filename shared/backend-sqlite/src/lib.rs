@@ -6,7 +6,7 @@
 //! | `migrate` | the SQL files that make a file of this version |
 //! | `writer` | the one thread that writes: it groups what waits into one transaction |
 //! | `readers` | read-only connections beside it |
-//! | `turn`, `commit`, `rows` | `TurnStore` |
+//! | `turn`, `commit`, `columns`, `rows` | `TurnStore` |
 //! | `queries` | `Queries`: pages by key, never by offset, over a bounded number of rows |
 //! | `fts` | words of `ports::search` in the syntax of FTS5 |
 //! | `queue` | `Bus` and `Deliveries` |
@@ -17,6 +17,7 @@
 //! A commit is answered when its transaction is on the disk (WAL, `synchronous=FULL`). Texts,
 //! bodies and secrets are never logged, nor do they show in errors.
 
+mod columns;
 mod commit;
 mod config;
 mod cursor;
