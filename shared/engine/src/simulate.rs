@@ -173,9 +173,9 @@ impl<'a> Simulation<'a> {
     pub fn start_by(&mut self, text: &str) -> Result<bool, SimulationError> {
         let said = flow::keyword::normalise(text);
         let matching = self.flow.triggers.iter().enumerate().find(|(_, trigger)| match trigger {
-            Trigger::Keyword { any, matching, .. } => any.iter().any(|word| {
-                flow::keyword::matches(&said, &flow::keyword::normalise(word), *matching)
-            }),
+            Trigger::Keyword { any, matching, .. } => {
+                any.iter().any(|word| word.is_in(&said, *matching))
+            }
             Trigger::Event { .. } | Trigger::Schedule { .. } => false,
         });
         let Some((index, trigger)) = matching else { return Ok(false) };

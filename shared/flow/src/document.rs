@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::content::{Lang, Text};
+use crate::keyword::Keyword;
 use crate::span::Span;
 use crate::step::{Assignments, Step, StepId, StepKind, Template};
 
@@ -246,7 +247,8 @@ pub enum Trigger {
     /// A message with certain words.
     Keyword {
         /// The words.
-        any: Vec<String>,
+        #[schemars(with = "Vec<String>")]
+        any: Vec<Keyword>,
         /// How they are compared.
         #[serde(default, rename = "match")]
         matching: KeywordMatch,

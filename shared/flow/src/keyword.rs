@@ -1,5 +1,6 @@
 //! How the words of a message are compared: half-width, lower case, without decoration.
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::document::KeywordMatch;
@@ -17,8 +18,47 @@ pub fn normalise(text: &str) -> String {
     joined.trim_matches(|c: char| !c.is_alphanumeric() && c != '/').to_owned()
 }
 
+/// A word of a trigger. The form in which it is compared is made once, when the document is read:
+/// every message is compared with every keyword of every live flow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Keyword {
+    written: String,
+    compared: String,
+}
+
+impl Keyword {
+    /// The word as it is compared; empty where it has no letter and no digit.
+    pub fn compared(&self) -> &str {
+        &self.compared
+    }
+
+    /// Whether `message` (normalised) has the word in the way asked for.
+    pub fn is_in(&self, message: &str, how: KeywordMatch) -> bool {
+        matches(message, &self.compared, how)
+    }
+}
+
+impl From<String> for Keyword {
+    fn from(written: String) -> Self {
+        Self { compared: normalise(&written), written }
+    }
+}
+
+impl From<&str> for Keyword {
+    fn from(written: &str) -> Self {
+        written.to_owned().into()
+    }
+}
+
+impl From<Keyword> for String {
+    fn from(keyword: Keyword) -> Self {
+        keyword.written
+    }
+}
+
 /// Whether `message` (normalised) has `keyword` (normalised) in the way asked for.
-pub fn matches(message: &str, keyword: &str, how: KeywordMatch) -> bool {
+fn matches(message: &str, keyword: &str, how: KeywordMatch) -> bool {
     if keyword.is_empty() {
         return false;
     }

@@ -297,7 +297,7 @@ impl EntryPoint<'_> {
 fn matches(trigger: &Trigger, message: &Incoming, said: &str) -> bool {
     match trigger {
         Trigger::Keyword { any, matching, .. } => {
-            any.iter().any(|word| keyword::matches(said, &keyword::normalise(word), *matching))
+            any.iter().any(|word| word.is_in(said, *matching))
         }
         Trigger::Event { kind, .. } => message.event_type.as_deref() == Some(kind),
         Trigger::Schedule { .. } => false,

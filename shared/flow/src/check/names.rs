@@ -105,7 +105,7 @@ fn triggers(flow: &Flow, problems: &mut Vec<Problem>) {
                     );
                 }
                 for (number, word) in any.iter().enumerate() {
-                    if crate::keyword::normalise(word).is_empty() {
+                    if word.compared().is_empty() {
                         problems.push(
                             Problem::error(
                                 format!("{at}/any/{number}"),

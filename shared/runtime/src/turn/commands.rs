@@ -91,9 +91,7 @@ impl Work<'_> {
             flow.id == name
                 || keyword::normalise(flow.title(lang)) == name
                 || flow.triggers.iter().any(|trigger| match trigger {
-                    Trigger::Keyword { any, .. } => {
-                        any.iter().any(|word| keyword::normalise(word) == name)
-                    }
+                    Trigger::Keyword { any, .. } => any.iter().any(|word| word.compared() == name),
                     Trigger::Event { .. } | Trigger::Schedule { .. } => false,
                 })
         });
