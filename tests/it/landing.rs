@@ -2,7 +2,7 @@
 
 use backend_sqlite::DeliveryMode;
 use it::TestApp;
-use ports::Topic;
+use ports::{Envelope, Topic};
 use runtime::jobs::{LandJob, LandingRow, seal};
 use serde_json::{Value, json};
 
@@ -165,6 +165,35 @@ async fn rows_of_a_table_that_is_not_there_wait_for_it() {
     assert_eq!(put(&app, "/v1/tables/orders", orders(&[])).await.status, 200);
     let again = app.post("/v1/tables/orders/replay", json!({})).await;
     assert_eq!(again.body, json!({ "landed": 1, "kept": 0 }));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_land_keeps_nothing_beside_it_from_landing() {
+    let mut app = selling().await;
+    app.expect_failures();
+    let row = |number: usize| {
+        let row = json!({ "order_id": format!("D-{number}"), "event_id": "evt", "sequence": 1 });
+        let row = row.as_object().cloned().unwrap();
+        LandJob {
+            rows: vec![LandingRow { id: format!("row_{number}"), table: "orders".into(), row }],
+        }
+    };
+    let mut envelopes: Vec<Envelope> = (0..400)
+        .map(|n| seal(Topic::Landing, format!("land/{n}"), format!("key/{}", n % 7), &row(n)))
+        .collect::<Result<_, _>>()
+        .unwrap();
+    // Published at once, they are fetched at once, and would land together.
+    envelopes[13].body = "not what it should be".into();
+    app.server().app.bus().publish(&envelopes).await.unwrap();
+    app.settle().await;
+    let landed = rows(&app, "orders", true).await;
+    assert_eq!(landed.len(), 399);
+    assert!(landed.iter().all(|row| row["order_id"] != "D-13"));
+    let failures = app.get("/v1/failures").await;
+    let [failure] = items(&failures) else { panic!("{failures}") };
+    assert_eq!(failure["kind"], "dead_letter");
+    assert!(failure["reason"].as_str().unwrap().contains("cannot be read"), "{failure}");
     app.finish().await;
 }
 
