@@ -56,7 +56,7 @@ impl Default for EgressConfig {
             user_agent: concat!("chatflow/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(10),
             pool_idle_timeout: Duration::from_secs(20),
-            pool_idle_per_host_max: 16,
+            pool_idle_per_host_max: 128,
             request_bytes_max: 8 * 1024 * 1024,
             response_bytes_max: 16 * 1024 * 1024,
             lookups_max: 64,
