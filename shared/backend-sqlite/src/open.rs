@@ -18,7 +18,7 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most prepared statements kept per connection.
 pub(crate) const STATEMENTS_MAX: usize = 256;
 /// Pages kept in memory per reader, in KiB.
-pub(crate) const READER_CACHE_KIB: i64 = 16 * 1024;
+pub(crate) const READER_CACHE_KIB: i64 = 4 * 1024;
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 /// The log is cut to this size once its pages are in the file.
 const LOG_BYTES_MAX: i64 = 128 * 1024 * 1024;
