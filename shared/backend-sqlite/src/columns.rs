@@ -12,22 +12,8 @@ use crate::error::Outcome;
 /// A column and its value.
 pub(crate) type Column<'a> = (&'static str, ValueRef<'a>);
 
-/// A text column.
-pub(crate) fn text<'a>(name: &'static str, value: &'a str) -> Column<'a> {
-    (name, ValueRef::Text(value.as_bytes()))
-}
-
-/// A text column that may be NULL.
-pub(crate) fn optional<'a>(name: &'static str, value: Option<&'a str>) -> Column<'a> {
-    (name, value.map_or(ValueRef::Null, |value| ValueRef::Text(value.as_bytes())))
-}
-
-/// An integer column.
-pub(crate) fn integer(name: &'static str, value: i64) -> Column<'static> {
-    (name, ValueRef::Integer(value))
-}
-
-fn values<'a>(columns: &'a [Column<'a>]) -> impl Iterator<Item = ToSqlOutput<'a>> {
+/// The values of columns, to be bound in their order.
+pub(crate) fn values<'a>(columns: &'a [Column<'a>]) -> impl Iterator<Item = ToSqlOutput<'a>> {
     columns.iter().map(|(_, value)| ToSqlOutput::Borrowed(*value))
 }
 
@@ -72,10 +58,9 @@ impl<'a> Stored<'a> {
     /// Writes what differs, and the document.
     pub(crate) fn update(&self, conn: &Connection, table: &str, document: &str) -> Outcome<()> {
         let mut columns = self.changed.clone();
-        columns.push(text("document", document));
-        let settings: Vec<String> =
-            columns.iter().map(|(name, _)| format!("{name} = ?")).collect();
-        columns.push(integer("seq", self.seq));
+        columns.push(("document", document.into()));
+        let settings: Vec<String> = columns.iter().map(|(name, _)| format!("{name} = ?")).collect();
+        columns.push(("seq", ValueRef::Integer(self.seq)));
         let sql = format!("UPDATE {table} SET {} WHERE seq = ?", settings.join(", "));
         conn.prepare_cached(&sql)?.execute(params_from_iter(values(&columns)))?;
         Ok(())

@@ -3,13 +3,17 @@
 use engine::{Message, Task};
 use ports::{Commit, IdempotentAnswer, PortError, Receipt, search};
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
-use crate::columns::{self, Column, optional, text};
+use crate::columns::{self, Column};
 use crate::error::{Outcome, conflict, integer};
 use crate::open::DeliveryMode;
 use crate::order::{Ordered, micros, next_key};
 use crate::queue::{self, outbox};
-use crate::rows::{Prepared, PreparedMessage, message_words, words_of_task};
+use crate::rows::{
+    Prepared, PreparedMessage, conversation_columns, message_columns, message_words, task_columns,
+    words_of_task,
+};
 use crate::writer::{Group, WordTable};
 use crate::{failures, fts};
 
@@ -77,47 +81,21 @@ fn conversation(group: &Group<'_>, commit: &Commit, document: &str) -> Outcome<(
     let Some(conversation) = &commit.conversation else {
         return Ok(());
     };
-    let revision = integer("the revision", conversation.revision)?;
-    let sql = if revision == 1 {
+    let sql = if conversation.revision == 1 {
         "INSERT INTO conversations (id, revision, connection, contact, updated_at, document) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING"
     } else {
         "UPDATE conversations SET revision = ?2, connection = ?3, contact = ?4, \
          updated_at = ?5, document = ?6 WHERE id = ?1 AND revision = ?2 - 1"
     };
-    let row = (
-        conversation.id.as_str(),
-        revision,
-        &conversation.connection,
-        &conversation.contact.id,
-        micros(conversation.updated_at),
-        document,
-    );
+    let columns = conversation_columns(conversation)?;
+    let document = [("document", document.into())];
+    let row = columns::values(&columns).chain(columns::values(&document));
+    let row = rusqlite::params_from_iter(row);
     match group.conn.prepare_cached(sql)?.execute(row)? {
         0 => Err(conflict("conversation", conversation.id.as_str())),
         _ => Ok(()),
     }
-}
-
-/// What of a task stands in columns beside its document.
-fn task_columns<'a>(task: &'a Task, folded: &'a str) -> Outcome<[Column<'a>; 14]> {
-    let (awaited_type, awaited_key) = task.awaited_event().unzip();
-    Ok([
-        text("id", task.id.as_str()),
-        columns::integer("sequence", integer("the sequence", task.sequence)?),
-        text("flow", &task.flow),
-        text("status", task.status.name()),
-        optional("waiting_for", task.status.waiting_for()),
-        text("contact", &task.contact.id),
-        optional("contact_name", task.contact.name.as_deref()),
-        text("conversation", task.conversation.as_str()),
-        optional("queue", task.queue().map(|(queue, _)| queue)),
-        optional("parent", task.parent.as_ref().map(|parent| parent.task.as_str())),
-        optional("awaited_type", awaited_type),
-        optional("awaited_key", awaited_key),
-        columns::integer("updated_at", micros(task.updated_at)),
-        text("label_folded", folded),
-    ])
 }
 
 /// A new row: its key and its document beside the columns.
@@ -128,9 +106,9 @@ fn create(
     columns: &[Column<'_>],
     document: &str,
 ) -> Outcome<bool> {
-    let mut all = vec![columns::integer("seq", seq)];
+    let mut all = vec![("seq", ValueRef::Integer(seq))];
     all.extend_from_slice(columns);
-    all.push(text("document", document));
+    all.push(("document", document.into()));
     columns::insert(group.conn, table, &all)
 }
 
@@ -178,21 +156,6 @@ fn count_task(group: &Group<'_>, flow: &str, status: &str, change: i64) -> Outco
     Ok(())
 }
 
-/// What of a message stands in columns beside its document.
-fn message_columns(message: &Message, text_digest: i64) -> Outcome<[Column<'_>; 9]> {
-    Ok([
-        text("id", message.id.as_str()),
-        columns::integer("revision", integer("the revision", message.revision)?),
-        optional("task", message.task.as_ref().map(engine::TaskId::as_str)),
-        text("conversation", message.conversation.as_str()),
-        text("connection", &message.connection),
-        text("contact", &message.contact),
-        text("direction", direction(message.direction)),
-        text("state", message.state.name()),
-        columns::integer("text_digest", text_digest),
-    ])
-}
-
 fn create_message(group: &mut Group<'_>, message: &Message, row: PreparedMessage) -> Outcome<()> {
     let seq = next_key(group.conn, Ordered::Messages, message.created_at)?;
     let columns = message_columns(message, row.text_digest)?;
@@ -219,14 +182,6 @@ fn update_message(
         group.index(WordTable::Messages, stored.seq, message_words(message), true);
     }
     Ok(())
-}
-
-/// The name of a direction as it is stored.
-pub(crate) fn direction(direction: engine::Direction) -> &'static str {
-    match direction {
-        engine::Direction::In => "in",
-        engine::Direction::Out => "out",
-    }
 }
 
 fn history(group: &Group<'_>, commit: &Commit, documents: &[String]) -> Outcome<()> {

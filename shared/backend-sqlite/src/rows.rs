@@ -1,11 +1,14 @@
 //! What a commit writes, made ready by its caller: the writer's thread serialises nothing.
 
-use engine::Message;
+use engine::{Conversation, Message, Task, TaskId};
 use ports::{Commit, DOCUMENT_BYTES_MAX, MessageWrite, PortError, TaskWrite, search};
+use rusqlite::types::ValueRef;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Outcome, invalid, to_text};
+use crate::columns::Column;
+use crate::error::{Outcome, integer, invalid, to_text};
+use crate::order::micros;
 use crate::queue;
 
 /// A commit and its documents, in the order of its parts.
@@ -74,7 +77,67 @@ fn limited<T: Serialize>(what: &str, id: &str, document: &T) -> Outcome<String> 
     Ok(text)
 }
 
-fn digest(text: &str) -> i64 {
+fn text(text: Option<&str>) -> ValueRef<'_> {
+    text.map_or(ValueRef::Null, ValueRef::from)
+}
+
+/// The columns of a task; `folded` is its label as it is searched.
+pub(crate) fn task_columns<'a>(task: &'a Task, folded: &'a str) -> Outcome<[Column<'a>; 14]> {
+    let (awaited_type, awaited_key) = task.awaited_event().unzip();
+    Ok([
+        ("id", task.id.as_str().into()),
+        ("sequence", ValueRef::Integer(integer("the sequence", task.sequence)?)),
+        ("flow", task.flow.as_str().into()),
+        ("status", task.status.name().into()),
+        ("waiting_for", text(task.status.waiting_for())),
+        ("contact", task.contact.id.as_str().into()),
+        ("contact_name", text(task.contact.name.as_deref())),
+        ("conversation", task.conversation.as_str().into()),
+        ("queue", text(task.queue().map(|(queue, _)| queue))),
+        ("parent", text(task.parent.as_ref().map(|parent| parent.task.as_str()))),
+        ("awaited_type", text(awaited_type)),
+        ("awaited_key", text(awaited_key)),
+        ("updated_at", ValueRef::Integer(micros(task.updated_at))),
+        ("label_folded", folded.into()),
+    ])
+}
+
+/// The columns of a message; `text_digest` is that of its text.
+pub(crate) fn message_columns(message: &Message, text_digest: i64) -> Outcome<[Column<'_>; 9]> {
+    Ok([
+        ("id", message.id.as_str().into()),
+        ("revision", ValueRef::Integer(integer("the revision", message.revision)?)),
+        ("task", text(message.task.as_ref().map(TaskId::as_str))),
+        ("conversation", message.conversation.as_str().into()),
+        ("connection", message.connection.as_str().into()),
+        ("contact", message.contact.as_str().into()),
+        ("direction", direction(message.direction).into()),
+        ("state", message.state.name().into()),
+        ("text_digest", ValueRef::Integer(text_digest)),
+    ])
+}
+
+/// The name of a direction as it is stored.
+pub(crate) fn direction(direction: engine::Direction) -> &'static str {
+    match direction {
+        engine::Direction::In => "in",
+        engine::Direction::Out => "out",
+    }
+}
+
+/// The columns of a conversation.
+pub(crate) fn conversation_columns(conversation: &Conversation) -> Outcome<[Column<'_>; 5]> {
+    Ok([
+        ("id", conversation.id.as_str().into()),
+        ("revision", ValueRef::Integer(integer("the revision", conversation.revision)?)),
+        ("connection", conversation.connection.as_str().into()),
+        ("contact", conversation.contact.id.as_str().into()),
+        ("updated_at", ValueRef::Integer(micros(conversation.updated_at))),
+    ])
+}
+
+/// Tells whether a text is the one that was stored.
+pub(crate) fn digest(text: &str) -> i64 {
     let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     let mut head = [0; 8];
     for (to, from) in head.iter_mut().zip(digest) {

@@ -7,11 +7,11 @@ use rusqlite::Connection;
 
 use super::scan::{self, Equals, Index, Terms, Verdict};
 use super::task_search::{TEXT_COST, words_of_message};
-use crate::commit::direction;
 use crate::cursor::{self, List, Place};
 use crate::error::Outcome;
 use crate::fts;
 use crate::order::first_key;
+use crate::rows::direction;
 
 /// Indexes by which messages are listed, the narrowest first.
 const INDEXES: &[Index] = &[
