@@ -138,6 +138,13 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
 
 /// The values of a row in the order of the table's columns, or why it does not fit.
 fn bind(table: &Table, row: &Row) -> Result<Vec<Bound>, String> {
+    let cells = row.cells.iter().zip(table.fields());
+    if row.cells.len() == table.fields().len()
+        && cells.clone().all(|((name, _), field)| *name == field.name)
+    {
+        // As `schema::convert` leaves them: no column has to be looked for.
+        return Ok(cells.map(|((_, cell), _)| Bound(cell_to_sqlite(cell))).collect());
+    }
     let stranger = row.cells.iter().find(|(name, _)| table.field(name).is_none());
     if let Some((name, _)) = stranger {
         return Err(format!("the table has no column {name}"));
