@@ -42,10 +42,10 @@ pub(crate) fn write(
             update_task(group, &write.task, write.expected, document)?;
         }
     }
-    for (write, row) in commit.messages.iter().zip(prepared.messages) {
+    for (write, row) in commit.messages.iter().zip(&prepared.messages) {
         match write.expected {
             None => create_message(group, &write.message, row)?,
-            Some(revision) => update_message(group, &write.message, revision, &row)?,
+            Some(revision) => update_message(group, &write.message, revision, row)?,
         }
     }
     history(group, commit, &prepared.history)?;
@@ -67,14 +67,13 @@ pub(crate) fn write(
             DeliveryMode::Published => outbox::hold(group, envelope, commit.event.as_ref(), at)?,
         }
     }
-    Ok(match delivery {
-        DeliveryMode::Transactional => Receipt::default(),
-        DeliveryMode::Published => {
-            let unpublished = prepared.commit.outbox;
-            let marks = unpublished.iter().map(|envelope| envelope.id.clone()).collect();
-            Receipt { unpublished, marks }
-        }
-    })
+    let unpublished = match delivery {
+        DeliveryMode::Transactional => Vec::new(),
+        DeliveryMode::Published => commit.outbox.clone(),
+    };
+    group.keep(prepared.into_documents());
+    let marks = unpublished.iter().map(|envelope| envelope.id.clone()).collect();
+    Ok(Receipt { unpublished, marks })
 }
 
 fn conversation(group: &Group<'_>, commit: &Commit, document: &str) -> Outcome<()> {
@@ -156,13 +155,13 @@ fn count_task(group: &Group<'_>, flow: &str, status: &str, change: i64) -> Outco
     Ok(())
 }
 
-fn create_message(group: &mut Group<'_>, message: &Message, row: PreparedMessage) -> Outcome<()> {
+fn create_message(group: &mut Group<'_>, message: &Message, row: &PreparedMessage) -> Outcome<()> {
     let seq = next_key(group.conn, Ordered::Messages, message.created_at)?;
     let columns = message_columns(message, row.text_digest)?;
     if !create(group, "messages", seq, &columns, &row.document)? {
         return Err(conflict("message", message.id.as_str()));
     }
-    let words = row.words.unwrap_or_else(|| message_words(message));
+    let words = row.words.clone().unwrap_or_else(|| message_words(message));
     group.index(WordTable::Messages, seq, words, false);
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! | `open` | [`Options`], opening, locking and closing the file |
 //! | `migrate` | the SQL files that make a file of this version |
 //! | `writer` | the one thread that writes: it groups what waits into one transaction |
+//! | `recent` | documents that were written last, for who asks next |
 //! | `readers` | read-only connections beside it |
 //! | `turn`, `commit`, `columns`, `rows` | `TurnStore` |
 //! | `queries` | `Queries`: pages by key, never by offset, over a bounded number of rows |
@@ -32,6 +33,7 @@ mod quarantine;
 mod queries;
 mod queue;
 mod readers;
+mod recent;
 mod rows;
 mod secrets;
 #[cfg(test)]

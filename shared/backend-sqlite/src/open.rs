@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::migrate;
 use crate::queue;
 use crate::readers::Readers;
+use crate::recent::Recent;
 use crate::writer::{News, Writer};
 
 /// How long a connection waits for another program that has the file open.
@@ -119,6 +120,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) news: Arc<News>,
+    pub(crate) recent: Arc<Recent>,
     pub(crate) delivery: DeliveryMode,
     pub(crate) clock: Arc<dyn Clock>,
     _directory: Option<tempfile::TempDir>,
@@ -159,12 +161,14 @@ impl Sqlite {
         migrate::migrate(&mut conn)?;
         let news = Arc::new(News::default());
         news.count(queue::count(&conn)?);
-        let writer = Writer::start(conn, Arc::clone(&news), lock)
+        let recent = Arc::new(Recent::default());
+        let writer = Writer::start(conn, Arc::clone(&news), Arc::clone(&recent), lock)
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let inner = Inner {
             writer,
             readers: Readers::new(path, options.readers),
             news,
+            recent,
             delivery: options.delivery,
             clock: options.clock,
             _directory: directory,
@@ -177,6 +181,7 @@ impl Sqlite {
     pub async fn close(&self) {
         self.inner.readers.close().await;
         self.inner.writer.close().await;
+        self.inner.recent.clear();
     }
 }
 

@@ -10,6 +10,7 @@ use crate::columns::Column;
 use crate::error::{Outcome, integer, invalid, to_text};
 use crate::order::micros;
 use crate::queue;
+use crate::recent::Fresh;
 
 /// A commit and its documents, in the order of its parts.
 pub(crate) struct Prepared {
@@ -61,6 +62,20 @@ impl Prepared {
             answer: commit.answer.as_ref().map(|it| to_text("the answer", it)).transpose()?,
             commit,
         })
+    }
+}
+
+impl Prepared {
+    /// The documents that are asked for again soon, once all of this is written.
+    pub(crate) fn into_documents(self) -> Fresh {
+        let Commit { conversation, tasks, messages, .. } = self.commit;
+        let tasks = tasks.into_iter().zip(&self.tasks);
+        let messages = messages.into_iter().zip(&self.messages);
+        Fresh {
+            conversation: conversation.zip(self.conversation.as_ref().map(String::len)),
+            tasks: tasks.map(|(write, document)| (write.task, document.len())).collect(),
+            messages: messages.map(|(write, row)| (write.message, row.document.len())).collect(),
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::{Status, Task};
 use ports::{
     Bus, Clock, Commit, Deliveries, MessageFilter, MessageWrite, Page, PortError, Queries, Secret,
-    Secrets, Topic, TurnStore, Warehouse,
+    Secrets, TaskWrite, Topic, TurnStore, Warehouse,
 };
 use ports_contract::{Samples, at};
 use rusqlite::Connection;
@@ -324,6 +325,48 @@ async fn a_text_written_and_changed_in_one_group_is_found_as_it_is() {
         let filter = MessageFilter { q: Some(q.into()), ..MessageFilter::default() };
         assert_eq!(sqlite.list_messages(&filter, &page).await.unwrap().items, expected, "{q}");
     }
+}
+
+#[tokio::test]
+async fn what_is_at_hand_is_what_the_file_has() {
+    let (_directory, path) = directory();
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    let make = Samples::new(11);
+    let begun = make.begin();
+    let (conversation, task) = (begun.conversation, begun.task);
+    sqlite.commit(begun.commit).await.unwrap();
+    let turn = async || sqlite.turn(None, &conversation.id, std::slice::from_ref(&task.id)).await;
+    let stored = turn().await.unwrap();
+    assert_eq!(
+        (stored.conversation.as_ref(), stored.tasks.first()),
+        (Some(&conversation), Some(&task))
+    );
+    assert!(sqlite.inner.recent.turn(&conversation.id, &[task.id.clone()]).is_some());
+
+    let update = |task: &Task| TaskWrite { task: task.clone(), expected: 1, create: false };
+
+    // A commit that fails changes neither: the task is written before what it stumbles over.
+    let changed = Task { label: "changed".into(), sequence: task.sequence + 1, ..task.clone() };
+    let mut lost = make.message(&conversation, "somebody else changed it");
+    lost.revision = 3;
+    let fails = Commit {
+        tasks: vec![update(&changed)],
+        messages: vec![MessageWrite { message: lost.clone(), expected: Some(2) }],
+        ..make.commit()
+    };
+    assert!(matches!(sqlite.commit(fails).await, Err(PortError::Conflict { .. })));
+    assert_eq!(turn().await.unwrap(), stored);
+    assert_eq!(sqlite.messages(&[lost.id]).await.unwrap(), []);
+
+    // One that works changes both, and what has ended is read from the file.
+    let mut ended = changed.clone();
+    ended.status = Status::Cancelled { reason: "enough".into() };
+    let works = Commit { tasks: vec![update(&ended)], ..make.commit() };
+    sqlite.commit(works).await.unwrap();
+    assert!(sqlite.inner.recent.tasks(std::slice::from_ref(&task.id)).is_none());
+    assert_eq!(turn().await.unwrap().tasks, [ended]);
+    sqlite.close().await;
+    assert!(matches!(turn().await, Err(PortError::Unavailable { .. })), "it is closed");
 }
 
 #[tokio::test]

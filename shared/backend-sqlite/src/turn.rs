@@ -62,6 +62,7 @@ impl TurnStore for Sqlite {
         conversation: &ConversationId,
         tasks: &[TaskId],
     ) -> PortResult<Turn> {
+        let recent = self.inner.recent.turn(conversation, tasks);
         let (event, conversation) = (event.cloned(), conversation.clone());
         let tasks = tasks.to_vec();
         let is_published = self.inner.delivery == DeliveryMode::Published;
@@ -77,17 +78,22 @@ impl TurnStore for Sqlite {
                 Some(event) if seen && is_published => outbox::of_event(conn, event)?,
                 _ => Vec::new(),
             };
-            Ok(Turn {
-                seen,
-                outbox,
-                conversation: document(conn, "conversation", CONVERSATION, conversation.as_str())?,
-                tasks: documents(conn, "task", TASK, &ids)?,
-            })
+            let (conversation, tasks) = match recent {
+                Some((conversation, tasks)) => (Some(conversation), tasks),
+                None => (
+                    document(conn, "conversation", CONVERSATION, conversation.as_str())?,
+                    documents(conn, "task", TASK, &ids)?,
+                ),
+            };
+            Ok(Turn { seen, outbox, conversation, tasks })
         };
         self.inner.readers.read(read).await
     }
 
     async fn tasks(&self, ids: &[TaskId]) -> PortResult<Vec<Task>> {
+        if let Some(found) = self.inner.recent.tasks(ids) {
+            return Ok(found);
+        }
         let ids = ids.to_vec();
         let read = move |conn: &Connection| {
             let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
@@ -97,6 +103,9 @@ impl TurnStore for Sqlite {
     }
 
     async fn messages(&self, ids: &[MessageId]) -> PortResult<Vec<Message>> {
+        if let Some(found) = self.inner.recent.messages(ids) {
+            return Ok(found);
+        }
         let ids = ids.to_vec();
         let read = move |conn: &Connection| {
             let ids: Vec<&str> = ids.iter().map(MessageId::as_str).collect();

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::error::{Outcome, unavailable};
 use crate::open::Lock;
+use crate::recent::{Fresh, Recent};
 
 /// Most requests of one transaction.
 const GROUP_MAX: usize = 256;
@@ -108,6 +109,7 @@ struct Entry {
 pub(crate) struct Group<'a> {
     pub(crate) conn: &'a Connection,
     words: Vec<Entry>,
+    fresh: Vec<Fresh>,
     backlog: Backlog,
     published: bool,
 }
@@ -118,6 +120,11 @@ impl Group<'_> {
         if replace || !words.is_empty() {
             self.words.push(Entry { table, seq, text: words, replace });
         }
+    }
+
+    /// Keeps documents at hand once they are on the disk.
+    pub(crate) fn keep(&mut self, documents: Fresh) {
+        self.fresh.push(documents);
     }
 
     /// Counts an envelope that can be delivered from now on.
@@ -192,11 +199,12 @@ impl Writer {
     pub(crate) fn start(
         conn: Connection,
         news: Arc<News>,
+        recent: Arc<Recent>,
         lock: Option<Lock>,
     ) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
-            serve(&conn, waiting, &news);
+            serve(&conn, waiting, &news, &recent);
             drop(conn);
             drop(lock);
         })?;
@@ -246,7 +254,7 @@ impl Drop for Writer {
     }
 }
 
-fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Request>, news: &News) {
+fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Request>, news: &News, recent: &Recent) {
     let mut closing = false;
     while let Some(first) = waiting.blocking_recv() {
         let mut jobs = Vec::new();
@@ -263,7 +271,7 @@ fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Request>, news: &News) {
             next = if jobs.len() < GROUP_MAX { waiting.try_recv().ok() } else { None };
         }
         if !jobs.is_empty() {
-            run_group(conn, jobs, news);
+            run_group(conn, jobs, news, recent);
         }
     }
     if closing {
@@ -276,9 +284,14 @@ fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Request>, news: &News) {
 }
 
 /// Runs all jobs in one transaction and answers them.
-fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News) {
-    let mut group =
-        Group { conn, words: Vec::new(), backlog: Backlog::default(), published: false };
+fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent: &Recent) {
+    let mut group = Group {
+        conn,
+        words: Vec::new(),
+        fresh: Vec::new(),
+        backlog: Backlog::default(),
+        published: false,
+    };
     let ran = catch_unwind(AssertUnwindSafe(|| run_jobs(&mut group, &mut jobs)));
     let failed = match ran {
         Ok(Ok(())) => None,
@@ -293,6 +306,7 @@ fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News) {
             tracing::error!(%error, "a failed transaction could not be rolled back");
         }
     } else {
+        recent.wrote(group.fresh);
         news.count(group.backlog);
         if group.published {
             news.wake();
@@ -316,12 +330,14 @@ fn run_jobs(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
     execute("BEGIN IMMEDIATE")?;
     for job in jobs {
         execute("SAVEPOINT request")?;
-        let (words, backlog, published) = (group.words.len(), group.backlog, group.published);
+        let (words, fresh) = (group.words.len(), group.fresh.len());
+        let (backlog, published) = (group.backlog, group.published);
         let worked = catch_unwind(AssertUnwindSafe(|| job.work(group))).unwrap_or(false);
         if !worked {
             // A disk error may have ended the transaction: this then fails, and all with it.
             execute("ROLLBACK TO request")?;
             group.words.truncate(words);
+            group.fresh.truncate(fresh);
             group.backlog = backlog;
             group.published = published;
         }
