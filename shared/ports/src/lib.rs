@@ -11,6 +11,7 @@ pub mod error;
 pub mod search;
 pub mod secret;
 pub mod state;
+pub mod stored;
 pub mod warehouse;
 
 pub use admin::{
@@ -25,6 +26,7 @@ pub use state::{
     Commit, DOCUMENT_BYTES_MAX, IdempotentAnswer, MessageFilter, MessageWrite, PAGE_MAX, Page,
     PageOf, Queries, Receipt, Recovery, Sort, TaskFilter, TaskWrite, Turn, TurnStore,
 };
+pub use stored::{Awaited, Contents, Stored};
 pub use warehouse::{QuarantinedRow, RefusedRow, Warehouse};
 
 /// Everything a store offers, for those who need more than one part.

@@ -1,13 +1,14 @@
 //! The connector: makes the HTTP call of a `call` step and brings its answer back as an event.
 
 use bytes::Bytes;
-use engine::{CallRequest, CallResult, EventBody, EventId, Status, Wait};
+use engine::{CallRequest, CallResult, EventBody, Status, Wait};
 use ports::{Envelope, PortError};
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::app::App;
 use crate::egress::{EgressError, HostAllowList, OutgoingRequest, Response, retry_after};
+use crate::ids;
 use crate::jobs::{CallJob, What, for_conversation, open};
 use crate::outcome::{HandleError, Outcome, backoff};
 
@@ -56,7 +57,7 @@ async fn call(app: &App, envelope: &Envelope, attempt: u32) -> Result<Outcome, H
 /// The answer, as an event of the task's conversation. Its id is derived from the call's: an
 /// answer that comes twice has one effect.
 async fn answer(app: &App, job: &CallJob, result: CallResult) -> Result<(), HandleError> {
-    let id = EventId::of(job.request.id.as_str(), "answer");
+    let id = ids::answer(&job.request.id);
     let publish = |result: CallResult| {
         let event = EventBody::Answered { call: job.request.id.clone(), result };
         let what = What::Task { task: job.task.clone(), event };

@@ -19,6 +19,7 @@ pub mod receive;
 pub mod rows;
 pub mod schedules;
 pub mod send;
+pub mod stored;
 pub mod sweep;
 pub mod timers;
 pub mod transfer;

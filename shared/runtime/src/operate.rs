@@ -210,7 +210,7 @@ pub(crate) async fn send_again(
     let (id, key) = (message.id.clone(), message.conversation.0.clone());
     let send = seal(
         Topic::Outbound,
-        format!("send/{}", message.id),
+        ids::sending(&message.id),
         key.clone(),
         &SendJob { message: message.id.clone() },
     )?;

@@ -1,9 +1,10 @@
 //! The timekeeper: due timers become events; the sweeper publishes what a crash left.
 
-use engine::{EventBody, EventId};
+use engine::EventBody;
 use ports::Envelope;
 
 use crate::app::App;
+use crate::ids;
 use crate::jobs::{TimerJob, What, for_conversation, open};
 use crate::outcome::{HandleError, Outcome};
 use crate::schedules;
@@ -25,8 +26,7 @@ pub async fn handle(app: &App, envelope: &Envelope, attempt: u32) -> Outcome {
 async fn fire(app: &App, envelope: &Envelope) -> Result<(), HandleError> {
     match open(envelope)? {
         TimerJob::Task { task, thread, name, entered } => {
-            // The envelope's id names the one setting of the timer: firing twice is firing once.
-            let id = EventId::of("timer", &envelope.id);
+            let id = ids::fired(&envelope.id);
             let what = What::Task { task, event: EventBody::Timer { name, entered } };
             let at = app.now();
             app.bus().publish(&[for_conversation(id, at, thread, what)?]).await?;

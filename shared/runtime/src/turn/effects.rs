@@ -2,13 +2,14 @@
 
 use engine::{
     CallRequest, Direction, Effect, EventBody, EventId, Message, MessageState, OperatorAction,
-    Parent, Reached, Sender, Status, Task, TaskId, TimerName, Wait,
+    Parent, Reached, Sender, Task, TaskId, TimerName,
 };
 use flow::{Contact, Content};
 use ports::Topic;
 use serde_json::{Value, json};
 
 use super::work::Work;
+use crate::ids;
 use crate::jobs::{CallJob, LandingRow, StartJob, Thread, TimerJob, What, for_conversation, seal};
 use crate::outcome::HandleError;
 
@@ -41,8 +42,9 @@ impl Work<'_> {
                     self.withdraw_expiry(before).await?;
                 }
                 Effect::CancelTimer { name, entered } => {
-                    let nth = if *name == TimerName::Expiry { 1 } else { nth_of(before, *name) };
-                    self.cancel_timer(&timer_id(&task.id, *name, *entered, nth));
+                    let nth =
+                        if *name == TimerName::Expiry { 1 } else { ids::nth_of(before, *name) };
+                    self.cancel_timer(&ids::timer(&task.id, *name, *entered, nth));
                 }
                 Effect::StartTask { id, flow, vars, contact, parent } => {
                     let start = StartJob {
@@ -107,8 +109,8 @@ impl Work<'_> {
     ) -> Result<(), HandleError> {
         let job =
             TimerJob::Task { task: task.id.clone(), thread: self.thread_of(task), name, entered };
-        let nth = if name == TimerName::Expiry { task.sequence } else { nth_of(task, name) };
-        let id = timer_id(&task.id, name, entered, nth);
+        let nth = if name == TimerName::Expiry { task.sequence } else { ids::nth_of(task, name) };
+        let id = ids::timer(&task.id, name, entered, nth);
         let mut envelope = seal(Topic::Timers, id, task.id.0.clone(), &job)?;
         envelope.due = Some(due);
         self.outbox.push(envelope);
@@ -136,7 +138,7 @@ impl Work<'_> {
                     matches!(effect, Effect::SetTimer { name: TimerName::Expiry, .. })
                 };
                 if entry.effects.iter().any(sets) {
-                    let id = timer_id(&before.id, TimerName::Expiry, 0, entry.sequence);
+                    let id = ids::timer(&before.id, TimerName::Expiry, 0, entry.sequence);
                     self.withdrawn.push(id);
                 }
             }
@@ -160,7 +162,7 @@ impl Work<'_> {
             }
             _ => self.thread_of(parent),
         };
-        let id = EventId::of("start", start.task.as_str());
+        let id = ids::start(&start.task);
         let envelope = for_conversation(id, self.accepted.at, thread, What::Start(start))?;
         self.outbox.push(envelope);
         Ok(())
@@ -195,8 +197,7 @@ impl Work<'_> {
             result: result.clone(),
         };
         let what = What::Task { task: parent.task.clone(), event };
-        // A child that is retried after it failed ends twice; the parent takes the first.
-        let id = EventId::of(child.id.as_str(), &format!("ended/{}", child.sequence));
+        let id = ids::ended(child);
         if !self.load(&parent.task).await? {
             return Ok(());
         }
@@ -236,21 +237,4 @@ impl Work<'_> {
             created_at: at,
         })
     }
-}
-
-/// Which of the timers of this name the wait has: reminders follow each other.
-fn nth_of(task: &Task, name: TimerName) -> u64 {
-    match (&task.status, name) {
-        (Status::Waiting { on: Wait::Reply { reminded, .. }, .. }, TimerName::Remind) => {
-            u64::from(*reminded)
-        }
-        _ => 0,
-    }
-}
-
-/// The id of a timer's envelope. `nth` makes a timer that is set again another envelope, for the
-/// one before may still be on its way: a reminder is counted; the clock of the whole task is
-/// known by the sequence number of the transition that set it, 1 but for retries and moves.
-fn timer_id(task: &TaskId, name: TimerName, entered: u64, nth: u64) -> String {
-    format!("timer/{task}/{}/{entered}/{nth}", name.as_str())
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Handled;
 use super::work::Work;
+use crate::ids;
 use crate::jobs::StartJob;
 use crate::outcome::HandleError;
 
@@ -52,7 +53,7 @@ impl Work<'_> {
         };
         let Some(above) = self.task(&parent.task).cloned() else { return Ok(()) };
         let what = crate::jobs::What::Task { task: parent.task.clone(), event };
-        let id = EventId::of(start.task.as_str(), "not-started");
+        let id = ids::not_started(&start.task);
         let at = self.accepted.at;
         let envelope = crate::jobs::for_conversation(id, at, (&above).into(), what)?;
         self.outbox.push(envelope);

@@ -18,6 +18,7 @@ use ports::{
 use super::AnswerOf;
 use crate::app::App;
 use crate::catalog::Catalog;
+use crate::ids;
 use crate::jobs::{Accepted, LandJob, LandingRow, SendJob, Thread, What, seal};
 use crate::outcome::HandleError;
 use crate::rows;
@@ -209,7 +210,7 @@ impl<'a> Work<'a> {
             message.reach(MessageState::Sent, at);
         } else {
             let job = SendJob { message: message.id.clone() };
-            let (id, key) = (format!("send/{}", message.id), message.conversation.0.clone());
+            let (id, key) = (ids::sending(&message.id), message.conversation.0.clone());
             self.outbox.push(seal(Topic::Outbound, id, key, &job)?);
         }
         self.push_message(message, None);
