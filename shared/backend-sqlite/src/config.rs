@@ -11,10 +11,10 @@ use crate::error::{from_text, to_text};
 use crate::open::Sqlite;
 use crate::writer::Group;
 
-const CONNECTION: &str = "connection";
-const KEY: &str = "key";
-const QUEUE: &str = "queue";
-const TABLE: &str = "table";
+pub(crate) const CONNECTION: &str = "connection";
+pub(crate) const KEY: &str = "key";
+pub(crate) const QUEUE: &str = "queue";
+pub(crate) const TABLE: &str = "table";
 
 impl Sqlite {
     async fn config<T>(&self, kind: &'static str, id: &str) -> PortResult<Option<T>>

@@ -13,6 +13,8 @@
 //! | `queue` | `Bus` and `Deliveries` |
 //! | `flows`, `config`, `failures` | what administrators keep |
 //! | `warehouse`, `quarantine` | tables shaped like BigQuery's |
+//! | `copy` | backups, and what is restored from them |
+//! | `verify` | whether what is stored is as it must be |
 //! | `secrets` | `Secrets`; the file's mode, 0600, is what guards them |
 //!
 //! A commit is answered when its transaction is on the disk (WAL, `synchronous=FULL`). Texts,
@@ -21,6 +23,7 @@
 mod columns;
 mod commit;
 mod config;
+mod copy;
 mod cursor;
 mod error;
 mod failures;
@@ -39,7 +42,11 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod verify;
 mod warehouse;
 mod writer;
 
+pub use copy::{Copied, CopyError, Pages, back_up, restore};
+pub use migrate::VERSION;
 pub use open::{DeliveryMode, OpenError, Options, Sqlite};
+pub use verify::{Aspect, FINDINGS_MAX, Finding, Report, Told, VerifyError, verify};

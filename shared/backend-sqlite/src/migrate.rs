@@ -1,6 +1,6 @@
 //! Brings a file to the version of this program, one migration in one transaction each.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::open::OpenError;
 
@@ -12,22 +12,20 @@ const APPLICATION_ID: i32 = 0x4348_4654;
 const MIGRATIONS: &[&str] =
     &[include_str!("migrations/001_initial.sql"), include_str!("migrations/002_outbox_event.sql")];
 
+/// The version that this program brings files to.
+pub const VERSION: usize = MIGRATIONS.len();
+
 /// Runs the migrations that the file has not seen.
 pub(crate) fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     migrate_with(conn, MIGRATIONS)
 }
 
 fn migrate_with(conn: &mut Connection, migrations: &[&str]) -> Result<(), OpenError> {
-    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let (done, application) = found(conn, migrations.len())?;
     let entries: i64 =
         conn.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && (entries > 0 || application != 0 || found != 0) {
+    if application != APPLICATION_ID && (entries > 0 || application != 0 || done != 0) {
         return Err(OpenError::Foreign);
-    }
-    let done = usize::try_from(found).map_err(|_| OpenError::Foreign)?;
-    if done > migrations.len() {
-        return Err(OpenError::Newer { found: done, known: migrations.len() });
     }
     for (index, sql) in migrations.iter().enumerate().skip(done) {
         let version = i64::try_from(index + 1).unwrap_or(i64::MAX);
@@ -39,6 +37,37 @@ fn migrate_with(conn: &mut Connection, migrations: &[&str]) -> Result<(), OpenEr
         tracing::info!(version, "the data file was brought to a newer version");
     }
     Ok(())
+}
+
+/// The version of a file and whose it is; `known` is the newest version.
+fn found(conn: &Connection, known: usize) -> Result<(usize, i32), OpenError> {
+    let version: i64 = match conn.pragma_query_value(None, "user_version", |row| row.get(0)) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(OpenError::Foreign);
+        }
+        version => version?,
+    };
+    let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version = usize::try_from(version).map_err(|_| OpenError::Foreign)?;
+    if application == APPLICATION_ID && version > known {
+        return Err(OpenError::Newer { found: version, known });
+    }
+    Ok((version, application))
+}
+
+/// The version of a file that must be ours and known to this program.
+pub(crate) fn version(conn: &Connection) -> Result<usize, OpenError> {
+    match found(conn, VERSION)? {
+        (version, APPLICATION_ID) if version > 0 => Ok(version),
+        _ => Err(OpenError::Foreign),
+    }
+}
+
+/// An empty file in memory as this program's migrations up to `version` make it.
+pub(crate) fn empty(version: usize) -> Result<Connection, OpenError> {
+    let mut conn = Connection::open_in_memory()?;
+    migrate_with(&mut conn, MIGRATIONS.get(..version).unwrap_or(MIGRATIONS))?;
+    Ok(conn)
 }
 
 #[cfg(test)]

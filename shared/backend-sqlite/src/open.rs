@@ -214,7 +214,8 @@ fn create(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn lock(path: &Path) -> Result<Lock, OpenError> {
+/// Takes the lock of a data file.
+pub(crate) fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);

@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use crate::error::{Outcome, invalid};
 
 const COUNTER_BITS: u32 = 10;
-const COUNTERS: i64 = 1 << COUNTER_BITS;
+/// Keys of one microsecond.
+pub(crate) const COUNTERS: i64 = 1 << COUNTER_BITS;
 /// About the year 2255; later times all sort as this one, in the order they are written.
 const MICROS_MAX: i64 = (1 << (63 - COUNTER_BITS)) - 2;
 

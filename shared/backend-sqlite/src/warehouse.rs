@@ -17,11 +17,13 @@ use crate::writer::Group;
 /// Most bytes of values of one page.
 const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-fn sql_name(table: &Table) -> String {
+/// The name of a table in the file.
+pub(crate) fn sql_name(table: &Table) -> String {
     format!("warehouse_{}", table.id())
 }
 
-fn view_name(table: &Table) -> String {
+/// The name of its current view.
+pub(crate) fn view_name(table: &Table) -> String {
     format!("warehouse_{}_current", table.id())
 }
 
