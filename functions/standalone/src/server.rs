@@ -59,8 +59,9 @@ pub struct Server {
 pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let terminal = if options.json { quiet() } else { to_terminal() };
     let server = Server::start(&options, terminal, Arc::new(SystemClock)).await?;
+    let stop = serve::signal()?;
     announce(&options, &server)?;
-    serve::signal().await?;
+    stop.await;
     if !options.json {
         eprintln!("stopping…");
     }

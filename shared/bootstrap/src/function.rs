@@ -89,15 +89,14 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let Some(listener) = listener else { return lambda::run(router).await };
     let stopped = stop.subscribe();
+    let ended = serve::signal()?;
     let signal = tokio::spawn(async move {
-        let ended = serve::signal().await;
+        ended.await;
         tracing::info!("stopping");
         stop.send_replace(true);
-        ended
     });
     serve::http_draining(listener, router, stopped, DRAIN).await?;
-    signal.await??;
-    Ok(())
+    Ok(signal.await?)
 }
 
 #[cfg(feature = "gcp")]

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::{self, unix::SignalKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 
@@ -131,11 +132,15 @@ async fn accept(
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-pub async fn signal() -> io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-    }
+/// Ends with SIGTERM or Ctrl-C. From this call on, not from the first wait for it: a signal that
+/// comes as soon as the server says that it is ready drains it as well.
+pub fn signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal::unix::signal(SignalKind::terminate())?;
+    let mut interrupt = signal::unix::signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
