@@ -5,6 +5,7 @@
 mod api_flows;
 mod api_settings;
 mod api_tasks;
+mod backup;
 mod bad_input;
 mod bench;
 mod calls;

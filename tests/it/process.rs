@@ -26,7 +26,7 @@ async fn send(client: &Client, method: Method, path: &str, body: &Value) -> u16 
 }
 
 /// Sets the echo flow and its connection up at a server; replies go to the partner.
-async fn set_up(client: &Client, partner: &Partner) {
+pub(crate) async fn set_up(client: &Client, partner: &Partner) {
     let body = Some(("application/yaml", ECHO.as_bytes().to_vec()));
     client.expect(Method::PUT, "/v1/flows/echo", body).await.unwrap();
     client.expect(Method::POST, "/v1/flows/echo/publish", None).await.unwrap();
@@ -39,7 +39,7 @@ async fn set_up(client: &Client, partner: &Partner) {
 }
 
 /// Waits until the server has nothing left to do but timers.
-async fn settle(client: &Client) {
+pub(crate) async fn settle(client: &Client) {
     let waited = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             let overview = client.get("/v1/reports/overview").await.unwrap();
@@ -58,7 +58,7 @@ async fn settle(client: &Client) {
 }
 
 /// All messages of the connection, oldest first.
-async fn messages(client: &Client) -> Vec<Value> {
+pub(crate) async fn messages(client: &Client) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -73,20 +73,20 @@ async fn messages(client: &Client) -> Vec<Value> {
 }
 
 /// The people who write while the server is killed: each knows what was accepted.
-struct Crowd {
-    accepted: Vec<Mutex<usize>>,
-    total: AtomicUsize,
+pub(crate) struct Crowd {
+    pub(crate) accepted: Vec<Mutex<usize>>,
+    pub(crate) total: AtomicUsize,
 }
 
 impl Crowd {
-    fn new(people: usize) -> Arc<Self> {
+    pub(crate) fn new(people: usize) -> Arc<Self> {
         let accepted = (0..people).map(|_| Mutex::new(0)).collect();
         Arc::new(Self { accepted, total: AtomicUsize::new(0) })
     }
 
     /// One person writes until the server is gone. What was not accepted is written again next
     /// time, for nobody knows whether it arrived.
-    async fn write(self: Arc<Self>, person: usize, client: Client) {
+    pub(crate) async fn write(self: Arc<Self>, person: usize, client: Client) {
         while self.write_once(person, &client).await {}
     }
 
@@ -180,6 +180,8 @@ async fn killed_at_any_instant_it_loses_nothing_and_doubles_nothing() {
     let current = tables.iter().find(|table| table["table"] == "messages").unwrap();
     assert_eq!(current["current"], all.len(), "every message landed");
     assert!(process.terminate().0.success());
+    let (code, out, _) = told(&run(&["verify", "--data", data.path().to_str().unwrap()]));
+    assert_eq!(code, 0, "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -281,7 +283,7 @@ fn what_the_command_line_does_not_know_is_told() {
     for (args, part) in [
         (vec!["serve", "--deamon"], "unexpected argument '--deamon'"),
         (vec!["serve", "--listen", "localhost"], "invalid value 'localhost' for '--listen"),
-        (vec!["server"], "a similar subcommand exists: 'serve'"),
+        (vec!["replya"], "a similar subcommand exists: 'replay'"),
         (vec!["flow", "check"], "<FILE>"),
         (vec!["replay", "x", "--speed", "0"], "a speed is a number above 0"),
         (vec!["replay", "x", "--server", "nowhere"], "invalid value 'nowhere' for '--server"),

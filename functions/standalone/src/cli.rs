@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::client::{Client, ServerArgs};
+use crate::commands::backup::{self, BackupArgs, RestoreArgs, VerifyArgs};
 use crate::commands::export::{self, ExportArgs};
 use crate::commands::failures::{self, FailureCommand};
 use crate::commands::flows::{self, FlowCommand};
@@ -58,6 +59,30 @@ enum Command {
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Copy the data file of a local server, which may be running, into one new file.
+    ///
+    /// The copy is one state of everything: whatever the server had accepted when it began is in
+    /// it. It holds secrets, and only its owner can read it. It is made from the file and not
+    /// over HTTP, for it is more than any API key may see: run it on the server's machine, as the
+    /// owner of its data. `admin.key` is not in it: of keys the file knows the hashes. A copy that
+    /// is broken off leaves a hidden file `.NAME….partial`, which can be deleted.
+    /// Example: chatflow backup chatflow-2026-01-05.db
+    Backup(BackupArgs),
+    /// Make a data directory of a backup, for `chatflow serve`.
+    ///
+    /// Writes over nothing: the directory must hold no data file. API keys go on working; where
+    /// `admin.key` is missing the server makes one more. What was on its way when the backup was
+    /// made goes on when it is served: replies that were sent since go out once more, with the
+    /// same ids, by which receivers can drop them. Serve one of the two, not both.
+    /// Example: `chatflow restore chatflow-2026-01-05.db --data restored`
+    Restore(RestoreArgs),
+    /// Check everything that is stored, and say what is wrong.
+    ///
+    /// Reads the data file of a local server, which may be running, or a backup; changes nothing.
+    /// Exits with 1 where something is wrong, with 2 where it could not be looked at. While it
+    /// reads, the log of a running server (`chatflow.db-wal`) grows.
+    /// Example: chatflow verify --data data
+    Verify(VerifyArgs),
     /// Set a Google Cloud project up: base tables, the API's connection, an administrator's key.
     ///
     /// Terraform makes the rest. The project is named by `CHATFLOW_…` variables (see the README).
@@ -213,6 +238,9 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Failure(command) => failures::run(command).await?,
         Command::Export(args) => export::run(&args).await?,
         Command::Key(command) => keys::run(command).await?,
+        Command::Backup(args) => backup::back_up(&args)?,
+        Command::Restore(args) => backup::restore(&args)?,
+        Command::Verify(args) => return backup::verify(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "chatflow", &mut std::io::stdout());
         }

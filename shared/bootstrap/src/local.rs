@@ -1,13 +1,15 @@
 //! The local system: everything on one SQLite file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use backend_sqlite::{OpenError, Options, Sqlite};
+use backend_sqlite::{OpenError, Options, Pages, Sqlite, Told};
 use ports::{Clock, Deliveries};
 use runtime::app::Terminal;
 use runtime::egress::{Egress, EgressConfig, EgressSetupError};
 use runtime::{App, AppParts, Limits};
+
+pub use backend_sqlite::{Aspect, Copied, CopyError, Finding, Report, VerifyError};
 
 /// The name of the file in the data directory.
 pub const FILE: &str = "chatflow.db";
@@ -83,4 +85,24 @@ impl Local {
     pub async fn close(&self) {
         self.sqlite.close().await;
     }
+}
+
+/// The data file of a directory.
+pub fn data_file(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
+/// Copies the data file of a local server, which may be running, into a new file.
+pub fn back_up(directory: &Path, to: &Path, pages: Pages<'_>) -> Result<Copied, CopyError> {
+    backend_sqlite::back_up(&data_file(directory), to, pages)
+}
+
+/// Makes a data directory of a backup, where there is none or an empty one.
+pub fn restore(from: &Path, directory: &Path, pages: Pages<'_>) -> Result<Copied, CopyError> {
+    backend_sqlite::restore(from, &data_file(directory), pages)
+}
+
+/// Checks everything in a data file, which a server may have open.
+pub fn verify(file: &Path, told: Told<'_>) -> Result<Report, VerifyError> {
+    backend_sqlite::verify(file, &runtime::stored::Written, told)
 }

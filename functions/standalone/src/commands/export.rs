@@ -1,12 +1,12 @@
 //! `chatflow export …`: tasks or messages as CSV or JSON Lines.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 use serde_json::Value;
 
+use super::output::spinner;
 use super::{Readers, new_file, with_query};
 use crate::client::{Client, ServerArgs};
 
@@ -104,7 +104,7 @@ pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
         "messages belong to no flow; leave --flow out, or export tasks"
     );
     let mut writer = Writer::open(args, columns)?;
-    let bar = progress();
+    let bar = spinner();
     let mut cursor: Option<String> = None;
     loop {
         let asked = [
@@ -127,10 +127,6 @@ pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     writer.end(args, bar.position())
-}
-
-fn progress() -> ProgressBar {
-    if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() }
 }
 
 /// Where rows go.

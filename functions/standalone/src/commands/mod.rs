@@ -1,5 +1,7 @@
-//! The commands that talk to a server: each a few requests and a table.
+//! The commands that talk to a server, each a few requests and a table; and those that look at the
+//! data of a local one.
 
+pub mod backup;
 pub mod export;
 pub mod failures;
 pub mod flows;
