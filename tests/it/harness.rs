@@ -264,8 +264,9 @@ impl TestApp {
         self.data.take().expect("the data is there")
     }
 
-    /// Ends the test: nothing may be left to do, and no failure may be open.
-    pub async fn finish(mut self) {
+    /// Ends the test: nothing may be left to do, no failure may be open, and everything stored
+    /// must be as `chatflow verify` wants it.
+    pub async fn finish(self) {
         self.settle().await;
         if !self.failures_expected {
             let store = self.server().app.store();
@@ -274,8 +275,10 @@ impl TestApp {
             let open = open.expect("the failures").items;
             assert!(open.is_empty(), "failures nobody expected: {open:?}");
         }
-        let server = self.server.take().expect("the server runs");
-        server.stop().await.expect("the server stops");
+        let data = self.stop().await;
+        let file = bootstrap::local::data_file(data.path());
+        let report = bootstrap::local::verify(&file, &|_, _| {}).expect("it can be checked");
+        assert!(report.findings.is_empty(), "what is stored is wrong: {:#?}", report.findings);
     }
 }
 
