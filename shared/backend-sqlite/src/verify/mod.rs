@@ -117,6 +117,7 @@ const PARTS: &[(&str, Check)] = &[
     ("messages", messages::messages),
     ("words of messages", words::of_messages),
     ("words of tasks", words::of_tasks),
+    ("labels of tasks", words::of_labels),
     ("landed rows", warehouse::landed_rows),
 ];
 
