@@ -57,6 +57,13 @@ fn a_copy_is_complete_private_and_alone() {
 async fn a_copy_is_one_state_of_a_file_that_is_written_meanwhile() {
     let (_directory, path) = fixture(VERSION);
     let sqlite = open(&path);
+    // More than is copied at once.
+    let make = Samples::new(6);
+    for _ in 0..20 {
+        let mut commit = make.begin().commit;
+        commit.tasks[0].task.vars.insert("pad".into(), "p".repeat(500_000).into());
+        sqlite.commit(commit).await.unwrap();
+    }
     let before = sqlite.task_counts().await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let written = Arc::new(AtomicU64::new(0));
@@ -75,16 +82,22 @@ async fn a_copy_is_one_state_of_a_file_that_is_written_meanwhile() {
         let (path, copy, written) = (path.clone(), copy.clone(), written.clone());
         // The writer goes on between the steps of the copy: each waits until it did.
         tokio::task::spawn_blocking(move || {
-            let step = |_, _| {
+            let steps = AtomicU64::new(0);
+            let step = |_, of| {
+                // Begun anew it would need more of them, for ever.
+                let nth = steps.fetch_add(1, Ordering::Relaxed) + 1;
+                assert!(nth <= of / 1_024 + 1, "step {nth} of {of} pages");
                 let seen = written.load(Ordering::Relaxed);
                 while written.load(Ordering::Relaxed) == seen {
                     std::thread::yield_now();
                 }
             };
-            back_up(&path, &copy, &step).map(|_| written.load(Ordering::Relaxed))
+            back_up(&path, &copy, &step).unwrap();
+            assert!(steps.into_inner() > 2, "it is copied step by step");
+            written.load(Ordering::Relaxed)
         })
     };
-    let written_by_its_end = copying.await.unwrap().unwrap();
+    let written_by_its_end = copying.await.unwrap();
     stop.store(true, Ordering::Relaxed);
     writing.await.unwrap();
     assert!(written_by_its_end > 0);
