@@ -190,6 +190,26 @@ async fn exports_hold_everything_once() {
     let csv = std::fs::read_to_string(&file).unwrap();
     assert!(csv.starts_with("id,flow,version,label,"), "{csv}");
     assert_eq!(csv.lines().count(), 3);
+    // It is complete, and nothing else was left there.
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    let (code, _, error) = against(&app, &["export", "tasks", "--output", output]).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("name a file that is not there yet"), "{error}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), csv);
+    let parquet = folder.path().join("messages.parquet");
+    let output = parquet.to_str().unwrap();
+    let told = ok(&app, &["export", "messages", "--format", "parquet", "--output", output]).await;
+    assert_eq!(told, format!("4 row(s) in {output}\n"));
+    let bytes = std::fs::read(&parquet).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{} bytes", bytes.len());
+    let (code, _, error) = against(&app, &["export", "tasks", "--format", "parquet"]).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("name a file with --output"), "{error}");
+    let inside = folder.path().join("none/tasks.csv");
+    let (code, _, error) =
+        against(&app, &["export", "tasks", "--output", inside.to_str().unwrap()]).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("name another folder"), "{error}");
     let (code, _, error) = against(&app, &["export", "messages", "--flow", "x"]).await;
     assert_eq!(code, 2);
     assert!(error.contains("messages belong to no flow"), "{error}");

@@ -1,13 +1,17 @@
-//! `chatflow export …`: tasks or messages as CSV or JSON Lines.
+//! `chatflow export …`: tasks or messages as CSV, JSON Lines or Parquet.
 
-use std::io::Write;
-use std::path::PathBuf;
+mod parquet;
 
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use super::output::spinner;
-use super::{Readers, new_file, with_query};
+use super::with_query;
 use crate::client::{Client, ServerArgs};
 
 /// What is exported.
@@ -26,6 +30,8 @@ pub enum Format {
     Csv,
     /// One JSON object per line, as the API shows it.
     Jsonl,
+    /// Typed columns, packed, for programs that analyse.
+    Parquet,
 }
 
 /// What to export, and how.
@@ -33,7 +39,7 @@ pub enum Format {
 pub struct ExportArgs {
     /// Tasks or messages.
     pub what: What,
-    /// CSV for spreadsheets, JSON Lines for programs.
+    /// CSV for spreadsheets, JSON Lines for programs, Parquet for analysis.
     #[arg(long, default_value = "jsonl")]
     pub format: Format,
     /// Only created at or after this time: 2026-01-05T00:00:00Z.
@@ -45,7 +51,7 @@ pub struct ExportArgs {
     /// Tasks of this flow only.
     #[arg(long)]
     pub flow: Option<String>,
-    /// A new file; standard output where left out.
+    /// A new file, there once it is complete; standard output where left out. Parquet needs one.
     #[arg(long, short)]
     pub output: Option<PathBuf>,
     /// Which server, and with which key.
@@ -53,42 +59,73 @@ pub struct ExportArgs {
     pub server: ServerArgs,
 }
 
-/// Columns of CSV, each a path into the JSON.
-const TASKS: &[&str] = &[
-    "id",
-    "flow",
-    "version",
-    "label",
-    "status",
-    "step",
-    "waiting_for",
-    "outcome",
-    "error",
-    "contact/id",
-    "contact/name",
-    "conversation",
-    "connection",
-    "parent",
-    "vars",
-    "created_at",
-    "updated_at",
-    "ended_at",
+/// A column of CSV and Parquet.
+#[derive(Clone, Copy)]
+struct Column {
+    /// Where its value lies in the JSON of the API.
+    path: &'static str,
+    kind: Kind,
+}
+
+/// What the values of a column are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Integer,
+    Time,
+    /// Whatever it is, as JSON.
+    Json,
+}
+
+impl Column {
+    fn name(self) -> String {
+        self.path.replace('/', "_")
+    }
+
+    fn value(self, item: &Value) -> Option<&Value> {
+        self.path.split('/').try_fold(item, |value, name| value.get(name))
+    }
+}
+
+const fn column(path: &'static str, kind: Kind) -> Column {
+    Column { path, kind }
+}
+
+const TASKS: &[Column] = &[
+    column("id", Kind::Text),
+    column("flow", Kind::Text),
+    column("version", Kind::Integer),
+    column("label", Kind::Text),
+    column("status", Kind::Text),
+    column("step", Kind::Text),
+    column("waiting_for", Kind::Text),
+    column("outcome", Kind::Text),
+    column("error", Kind::Text),
+    column("contact/id", Kind::Text),
+    column("contact/name", Kind::Text),
+    column("conversation", Kind::Text),
+    column("connection", Kind::Text),
+    column("parent", Kind::Text),
+    column("vars", Kind::Json),
+    column("created_at", Kind::Time),
+    column("updated_at", Kind::Time),
+    column("ended_at", Kind::Time),
 ];
-const MESSAGES: &[&str] = &[
-    "id",
-    "task",
-    "conversation",
-    "connection",
-    "contact",
-    "direction",
-    "state",
-    "sender/kind",
-    "content/text",
-    "rule",
-    "in_reply_to",
-    "external_id",
-    "error",
-    "created_at",
+const MESSAGES: &[Column] = &[
+    column("id", Kind::Text),
+    column("task", Kind::Text),
+    column("conversation", Kind::Text),
+    column("connection", Kind::Text),
+    column("contact", Kind::Text),
+    column("direction", Kind::Text),
+    column("state", Kind::Text),
+    column("sender/kind", Kind::Text),
+    column("content/text", Kind::Text),
+    column("rule", Kind::Text),
+    column("in_reply_to", Kind::Text),
+    column("external_id", Kind::Text),
+    column("error", Kind::Text),
+    column("created_at", Kind::Time),
 ];
 
 /// Writes everything, page by page.
@@ -131,27 +168,32 @@ pub async fn run(args: &ExportArgs) -> anyhow::Result<()> {
 
 /// Where rows go.
 struct Writer {
-    columns: &'static [&'static str],
+    columns: &'static [Column],
     out: Out,
 }
 
 enum Out {
-    Csv(Box<csv::Writer<Box<dyn Write>>>),
-    Lines(Box<dyn Write>),
+    Csv(Box<csv::Writer<BufWriter<Place>>>),
+    Lines(BufWriter<Place>),
+    Parquet(Box<parquet::Writer<Place>>),
 }
 
 impl Writer {
-    fn open(args: &ExportArgs, columns: &'static [&'static str]) -> anyhow::Result<Self> {
-        let to: Box<dyn Write> = match &args.output {
-            None => Box::new(std::io::stdout().lock()),
-            Some(path) => Box::new(std::io::BufWriter::new(new_file(path, Readers::Usual)?)),
-        };
+    fn open(args: &ExportArgs, columns: &'static [Column]) -> anyhow::Result<Self> {
+        let to = Place::open(args.output.as_deref())?;
         let out = match args.format {
-            Format::Jsonl => Out::Lines(to),
+            Format::Jsonl => Out::Lines(BufWriter::new(to)),
             Format::Csv => {
-                let mut csv = csv::Writer::from_writer(to);
-                csv.write_record(columns.iter().map(|name| name.replace('/', "_")))?;
+                let mut csv = csv::Writer::from_writer(BufWriter::new(to));
+                csv.write_record(columns.iter().map(|column| column.name()))?;
                 Out::Csv(Box::new(csv))
+            }
+            Format::Parquet => {
+                anyhow::ensure!(
+                    args.output.is_some(),
+                    "Parquet is not for reading in a terminal; name a file with --output"
+                );
+                Out::Parquet(Box::new(parquet::Writer::new(to, columns)?))
             }
         };
         Ok(Self { columns, out })
@@ -160,16 +202,25 @@ impl Writer {
     fn write(&mut self, item: &Value) -> anyhow::Result<()> {
         match &mut self.out {
             Out::Lines(to) => writeln!(to, "{item}")?,
-            Out::Csv(csv) => csv.write_record(self.columns.iter().map(|path| cell(item, path)))?,
+            Out::Csv(csv) => {
+                csv.write_record(self.columns.iter().map(|column| cell(column.value(item))))?;
+            }
+            Out::Parquet(to) => to.write(item)?,
         }
         Ok(())
     }
 
     fn end(self, args: &ExportArgs, rows: u64) -> anyhow::Result<()> {
-        match self.out {
-            Out::Lines(mut to) => to.flush()?,
-            Out::Csv(mut csv) => csv.flush()?,
-        }
+        let whole = |error: std::io::Error| anyhow::Error::new(error).context("the last rows");
+        let place = match self.out {
+            Out::Lines(to) => to.into_inner().map_err(|error| whole(error.into_error()))?,
+            Out::Csv(csv) => {
+                let to = csv.into_inner().map_err(|error| whole(error.into_error()))?;
+                to.into_inner().map_err(|error| whole(error.into_error()))?
+            }
+            Out::Parquet(to) => to.end()?,
+        };
+        place.keep(args.output.as_deref())?;
         if let Some(path) = &args.output {
             super::output::line(&format!("{rows} row(s) in {}", path.display()));
         }
@@ -177,10 +228,68 @@ impl Writer {
     }
 }
 
+/// What is written to. A file has a name of its own until it is complete, so that nobody takes a
+/// part for the whole; it is gone if the export ends early.
+enum Place {
+    Output(std::io::Stdout),
+    File(NamedTempFile),
+}
+
+impl Place {
+    fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::Output(std::io::stdout())) };
+        // Told before the work and not after it.
+        anyhow::ensure!(!path.exists(), taken(path));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".chatflow-export-");
+        // Whoever may read what this person makes.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).with_context(|| {
+            format!("no file can be made in {}; name another folder", folder.display())
+        })?;
+        Ok(Self::File(file))
+    }
+
+    /// Gives the file its name.
+    fn keep(self, path: Option<&Path>) -> anyhow::Result<()> {
+        match (self, path) {
+            (Self::File(file), Some(path)) => {
+                file.persist_noclobber(path).map_err(|error| error.error).context(taken(path))?;
+            }
+            (Self::File(_), None) => {}
+            (Self::Output(mut output), _) => output.flush()?,
+        }
+        Ok(())
+    }
+}
+
+fn taken(path: &Path) -> String {
+    format!("{} cannot be made; name a file that is not there yet", path.display())
+}
+
+impl Write for Place {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Output(output) => output.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Output(output) => output.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
 /// A cell: text as it is, nothing as nothing, the rest as JSON. What a spreadsheet would take for a
 /// formula gets an apostrophe before it.
-fn cell(item: &Value, path: &str) -> String {
-    match item.pointer(&format!("/{path}")) {
+fn cell(value: Option<&Value>) -> String {
+    match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
             format!("'{text}")
@@ -199,11 +308,12 @@ mod tests {
     #[test]
     fn cells_are_safe_in_spreadsheets() {
         let item = json!({ "a": { "b": "=1+1" }, "n": -1, "t": "plain", "none": null, "o": [1] });
-        assert_eq!(cell(&item, "a/b"), "'=1+1");
-        assert_eq!(cell(&item, "n"), "-1");
-        assert_eq!(cell(&item, "t"), "plain");
-        assert_eq!(cell(&item, "none"), "");
-        assert_eq!(cell(&item, "missing"), "");
-        assert_eq!(cell(&item, "o"), "[1]");
+        let cell = |path| cell(column(path, Kind::Text).value(&item));
+        assert_eq!(cell("a/b"), "'=1+1");
+        assert_eq!(cell("n"), "-1");
+        assert_eq!(cell("t"), "plain");
+        assert_eq!(cell("none"), "");
+        assert_eq!(cell("missing"), "");
+        assert_eq!(cell("o"), "[1]");
     }
 }
