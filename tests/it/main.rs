@@ -27,6 +27,7 @@ mod replay;
 mod replies;
 mod routing;
 mod stream;
+mod tail;
 mod talk;
 mod tidy;
 mod timers;

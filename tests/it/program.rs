@@ -90,8 +90,13 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a server with the demo and waits for its line.
     pub(crate) fn serve(data: &Path) -> Self {
+        Self::serve_at(data, "127.0.0.1:0")
+    }
+
+    /// The same at an address.
+    pub(crate) fn serve_at(data: &Path, address: &str) -> Self {
         let data = data.to_str().expect("a path of plain text");
-        let args = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--demo", "--json"];
+        let args = ["serve", "--data", data, "--listen", address, "--demo", "--json"];
         let mut child = command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut output = BufReader::new(child.stdout.take().expect("its output"));
         let mut line = String::new();

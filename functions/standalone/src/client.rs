@@ -6,10 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::Method;
-use runtime::egress::{Egress, EgressConfig, EgressError, HostAllowList, OutgoingRequest};
+use runtime::egress::{
+    Egress, EgressConfig, EgressError, HostAllowList, OutgoingRequest, Response,
+};
 use serde_json::Value;
 use url::Url;
 
+use crate::events::Events;
 use crate::profile::{self, Profile};
 
 /// How long one request may take.
@@ -55,6 +58,27 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
+impl Answer {
+    fn of(answer: &Response) -> Self {
+        let after =
+            answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+        Self {
+            status: answer.status,
+            body: serde_json::from_slice(&answer.body).unwrap_or_default(),
+            retry_after: after.and_then(|(_, v)| v.parse().ok()).map(Duration::from_secs),
+        }
+    }
+
+    /// The body of a success; an error says what the server said and what to do.
+    pub fn checked(self) -> anyhow::Result<Value> {
+        match self.status {
+            200..=299 => Ok(self.body),
+            401 => bail!("the server does not know the API key; name its file with --key-file"),
+            status => bail!("the server answered {status}: {}", explain(&self.body)),
+        }
+    }
+}
+
 impl Client {
     /// A client with the key of the file; requests that need none work without it.
     pub fn new(args: &ServerArgs) -> anyhow::Result<Self> {
@@ -98,7 +122,33 @@ impl Client {
         path: &str,
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Answer, EgressError> {
-        let url = format!("{}{path}", self.server.as_str().trim_end_matches('/'));
+        Ok(Answer::of(&self.egress.send(self.request(method, path, body)).await?))
+    }
+
+    /// Opens a stream of Server-Sent Events, behind the event `last` where there is one; an answer
+    /// that is no success comes whole.
+    pub async fn stream(
+        &self,
+        path: &str,
+        last: Option<&str>,
+    ) -> Result<Result<Events, Answer>, EgressError> {
+        let mut request = self.request(Method::GET, path, None);
+        if let Some(last) = last {
+            request.headers.push(("last-event-id".to_owned(), last.to_owned()));
+        }
+        let open = self.egress.open(request).await?;
+        match open.status {
+            200..=299 => Ok(Ok(Events::new(open))),
+            _ => Ok(Err(Answer::of(&open.whole(TIMEOUT).await?))),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> OutgoingRequest {
         let mut headers = Vec::new();
         if let Some(key) = &self.key {
             headers.push(("authorization".to_owned(), format!("Bearer {key}")));
@@ -106,27 +156,17 @@ impl Client {
         if let Some((kind, _)) = &body {
             headers.push(("content-type".to_owned(), (*kind).to_owned()));
         }
-        let answer = self
-            .egress
-            .send(OutgoingRequest {
-                method,
-                url,
-                headers,
-                sensitive_headers: Vec::new(),
-                body: body.map(|(_, bytes)| Bytes::from(bytes)),
-                timeout: TIMEOUT,
-                response_bytes_max: ANSWER_BYTES_MAX,
-                allow_internal: self.allowed.clone(),
-                follow_redirects: 0,
-            })
-            .await?;
-        let after =
-            answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-        Ok(Answer {
-            status: answer.status,
-            body: serde_json::from_slice(&answer.body).unwrap_or_default(),
-            retry_after: after.and_then(|(_, v)| v.parse().ok()).map(Duration::from_secs),
-        })
+        OutgoingRequest {
+            method,
+            url: format!("{}{path}", self.server.as_str().trim_end_matches('/')),
+            headers,
+            sensitive_headers: Vec::new(),
+            body: body.map(|(_, bytes)| Bytes::from(bytes)),
+            timeout: TIMEOUT,
+            response_bytes_max: ANSWER_BYTES_MAX,
+            allow_internal: self.allowed.clone(),
+            follow_redirects: 0,
+        }
     }
 
     /// One request that must succeed; an error says what the server said and what to do.
@@ -136,14 +176,14 @@ impl Client {
         path: &str,
         body: Option<(&str, Vec<u8>)>,
     ) -> anyhow::Result<Value> {
-        let answer = self.send(method, path, body).await.with_context(|| {
-            format!("{} does not answer; is the server running there?", self.server)
-        })?;
-        match answer.status {
-            200..=299 => Ok(answer.body),
-            401 => bail!("the server does not know the API key; name its file with --key-file"),
-            status => bail!("the server answered {status}: {}", explain(&answer.body)),
-        }
+        let answer = self.send(method, path, body).await.map_err(|error| self.silent(error))?;
+        answer.checked()
+    }
+
+    /// The error of a server that gives no answer.
+    pub(crate) fn silent(&self, error: EgressError) -> anyhow::Error {
+        let told = format!("{} does not answer; is the server running there?", self.server);
+        anyhow::Error::new(error).context(told)
     }
 
     /// A POST of JSON that must succeed.

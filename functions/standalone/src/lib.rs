@@ -12,6 +12,7 @@ pub mod commands;
 pub mod delivery;
 pub mod demo;
 mod doctor;
+pub mod events;
 pub mod page;
 pub mod profile;
 pub mod replay;

@@ -8,6 +8,7 @@ pub mod flows;
 pub mod keys;
 pub mod messages;
 pub mod output;
+mod tail;
 pub mod tasks;
 
 use std::fs::{File, OpenOptions};

@@ -1,17 +1,13 @@
 //! `chatflow task …`: start, list, show, tail, reply, cancel, retry.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::output::{line, list, short, text, time, value};
+use super::tail::tail;
 use super::{Common, items, segment};
 use crate::client::Client;
 
-/// Between two looks at a task that is followed.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Items of one page of tasks, and of messages.
 const PAGE_MAX: usize = 200;
 /// Messages of a task that are shown.
@@ -81,12 +77,15 @@ pub enum TaskCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// Follow a task's messages and states until it ends.
+    /// Follow a task's messages and states, live, until it ends.
     ///
     /// Example: `chatflow task tail task_0199…`
     Tail {
         /// The task's id.
         id: String,
+        /// How often in a row it tries to come back to a server that is lost.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1000))]
+        tries: u32,
         /// Which server, and how it prints.
         #[command(flatten)]
         common: Common,
@@ -174,8 +173,8 @@ pub async fn run(command: TaskCommand) -> anyhow::Result<()> {
         TaskCommand::Show { id, common } => {
             show(&Client::new(&common.server)?, &id, common.json).await?;
         }
-        TaskCommand::Tail { id, common } => {
-            tail(&Client::new(&common.server)?, &id, common.json).await?;
+        TaskCommand::Tail { id, tries, common } => {
+            tail(&id, tries, &common).await?;
         }
         TaskCommand::Reply { id, text, common } => {
             act(&id, "reply", &json!({ "text": text }), "said to", &common).await?;
@@ -221,14 +220,15 @@ async fn act(
     Ok(())
 }
 
-async fn messages(client: &Client, id: &str) -> anyhow::Result<Vec<Value>> {
+/// The first messages of a task, and whether there are more.
+pub(super) async fn messages(client: &Client, id: &str) -> anyhow::Result<(Vec<Value>, bool)> {
     let path = format!("/v1/tasks/{}/messages", segment(id));
-    Ok(items(client, &path, &[], MESSAGES_SHOWN, MESSAGES_SHOWN).await?.0)
+    items(client, &path, &[], MESSAGES_SHOWN, MESSAGES_SHOWN).await
 }
 
 async fn show(client: &Client, id: &str, as_json: bool) -> anyhow::Result<()> {
     let task = client.get(&format!("/v1/tasks/{}", segment(id))).await?;
-    let messages = messages(client, id).await?;
+    let (messages, _) = messages(client, id).await?;
     if as_json {
         value(&json!({ "task": task, "messages": messages }));
         return Ok(());
@@ -260,45 +260,13 @@ async fn show(client: &Client, id: &str, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// A message as a line: when, from whom, what, and how far it has come.
-fn said(message: &Value) -> String {
+pub(super) fn said(message: &Value) -> String {
     let arrow = if message["direction"] == "in" { "→" } else { "←" };
     let (at, state) = (time(&message["created_at"]), text(&message["state"]));
     let words = text(&message["content"]["text"]);
     match message["error"].as_str() {
         Some(error) => format!("{at} {arrow} {words}  [{state}: {error}]"),
         None => format!("{at} {arrow} {words}  [{state}]"),
-    }
-}
-
-/// Prints what is new of a task until it has ended: by looking again and again, which works through
-/// every proxy.
-async fn tail(client: &Client, id: &str, as_json: bool) -> anyhow::Result<()> {
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    let mut status = Value::Null;
-    loop {
-        // The task before its messages: what happens in between is seen in the next look.
-        let task = client.get(&format!("/v1/tasks/{}", segment(id))).await?;
-        for message in messages(client, id).await? {
-            let state = text(&message["state"]);
-            if seen.insert(text(&message["id"]), state.clone()) == Some(state) {
-                continue;
-            }
-            if as_json { value(&message) } else { line(&said(&message)) }
-        }
-        let now = json!([task["status"], task["step"]]);
-        if now != status {
-            if as_json {
-                value(&task);
-            } else {
-                let (at, step) = (time(&task["updated_at"]), text(&task["step"]));
-                line(&format!("{at} · {} at {step}", text(&task["status"])));
-            }
-            status = now;
-        }
-        if !task["ended_at"].is_null() {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -79,6 +79,33 @@ pub enum EgressSetupError {
     Client(#[from] reqwest::Error),
 }
 
+/// An answer whose body is still to come.
+#[derive(Debug)]
+pub struct OpenResponse {
+    /// The HTTP status, 200 to 999.
+    pub status: u16,
+    /// As those of a [`Response`].
+    pub headers: Vec<(String, String)>,
+    final_url: Url,
+    bytes_max: usize,
+    response: reqwest::Response,
+}
+
+impl OpenResponse {
+    /// The next part of the body, none at its end; waits no longer than `longest`.
+    pub async fn part(&mut self, longest: Duration) -> Result<Option<Bytes>, EgressError> {
+        let part = tokio::time::timeout(longest, self.response.chunk()).await;
+        part.map_err(|_| EgressError::Timeout { sent: true })?.map_err(|_| EgressError::Interrupted)
+    }
+
+    /// The whole answer, where it turned out to be an ordinary one.
+    pub async fn whole(self, longest: Duration) -> Result<Response, EgressError> {
+        tokio::time::timeout(longest, read(self.response, self.final_url, self.bytes_max))
+            .await
+            .unwrap_or(Err(EgressError::Timeout { sent: true }))
+    }
+}
+
 /// The only HTTP client of the system. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Egress {
@@ -119,6 +146,26 @@ impl Egress {
         timeout_at(deadline, self.follow(hop, &request, deadline))
             .await
             .unwrap_or(Err(EgressError::Timeout { sent: true }))
+    }
+
+    /// Sends one request and returns its answer as soon as its head is there; the body is read
+    /// part by part, for as long as both sides like. The request's timeout is for the head.
+    /// Redirects are not followed.
+    pub async fn open(&self, request: OutgoingRequest) -> Result<OpenResponse, EgressError> {
+        let hop = request.first_hop(self.bounds)?;
+        let deadline = Instant::now() + request.timeout;
+        let exchange = self.exchange(&hop, &request.allow_internal, deadline);
+        let response = timeout_at(deadline, exchange)
+            .await
+            .unwrap_or(Err(EgressError::Timeout { sent: true }))?;
+        let headers = read_headers(response.headers())?;
+        Ok(OpenResponse {
+            status: response.status().as_u16(),
+            headers,
+            final_url: hop.url,
+            bytes_max: request.response_bytes_max,
+            response,
+        })
     }
 
     async fn follow(

@@ -33,7 +33,7 @@ mod tests;
 
 pub use address::{AddressClass, classify};
 pub use allow::{AllowListError, HostAllowList};
-pub use client::{Egress, EgressConfig, EgressSetupError};
+pub use client::{Egress, EgressConfig, EgressSetupError, OpenResponse};
 pub use error::{ConnectProblem, EgressError, Refusal, ResponsePart};
 pub use request::{OutgoingRequest, Response};
 pub use retry_after::retry_after;

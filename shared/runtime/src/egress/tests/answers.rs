@@ -1,5 +1,7 @@
 //! Answers: whole, too large, too slow, broken off, or none.
 
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
@@ -10,7 +12,7 @@ use super::super::{
     AddressClass, ConnectProblem, EgressError, OutgoingRequest, Refusal, ResponsePart,
 };
 use super::servers::{Server, Then, closed, echo, raw};
-use super::{SOON, egress, get, header};
+use super::{PATIENCE, SOON, egress, get, header};
 
 #[tokio::test]
 async fn a_request_arrives_as_written() {
@@ -69,6 +71,45 @@ async fn a_body_up_to_the_limit_is_accepted() {
         let part = ResponsePart::Body;
         assert_eq!(answer, Err(EgressError::TooLarge { part, limit: 99_999 }), "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_open_answer_is_read_part_by_part() {
+    let (told, tell) = futures::channel::mpsc::unbounded::<Result<Bytes, std::io::Error>>();
+    let body = Arc::new(Mutex::new(Some(Body::from_stream(tell))));
+    let stream = any(move || {
+        let body = body.lock().ok().and_then(|mut body| body.take());
+        std::future::ready(body.unwrap_or_default())
+    });
+    let server = Server::start(Router::new().route("/stream", stream)).await;
+    let request = get(format!("{}stream", server.url()), &[&server.host()]);
+    let mut open = egress().open(request.clone()).await.expect("a head");
+    assert_eq!(open.status, 200);
+    for part in ["one", "two"] {
+        // The body has not ended, and its limit is not for what comes part by part.
+        told.unbounded_send(Ok(Bytes::from(part))).expect("it is read");
+        assert_eq!(open.part(PATIENCE).await, Ok(Some(Bytes::from(part))));
+    }
+    assert_eq!(open.part(SOON).await, Err(EgressError::Timeout { sent: true }));
+    told.unbounded_send(Err(std::io::Error::other("gone"))).expect("it is read");
+    assert_eq!(open.part(PATIENCE).await, Err(EgressError::Interrupted));
+    // Nothing is left of the body: an ordinary answer, and its end.
+    let mut open = egress().open(request.clone()).await.expect("a head");
+    assert_eq!(open.part(PATIENCE).await, Ok(None));
+    let whole = egress().open(request).await.expect("a head").whole(PATIENCE).await;
+    assert_eq!(whole.expect("an answer").status, 200);
+}
+
+#[tokio::test]
+async fn an_open_answer_goes_nowhere_it_may_not() {
+    let server = Server::hello().await;
+    let refused = egress().open(get(server.url(), &[])).await.expect_err("it is internal");
+    assert!(matches!(refused, EgressError::Refused { .. }), "{refused:?}");
+    let limited = OutgoingRequest { response_bytes_max: 4, ..get(server.url(), &[&server.host()]) };
+    let whole = egress().open(limited).await.expect("a head").whole(PATIENCE).await;
+    let part = ResponsePart::Body;
+    assert_eq!(whole, Err(EgressError::TooLarge { part, limit: 4 }));
+    assert_eq!(server.hits(), 1);
 }
 
 /// A hundred chunks.

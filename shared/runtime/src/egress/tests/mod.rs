@@ -34,6 +34,9 @@ fn get(url: impl Into<String>, allowed: &[&str]) -> OutgoingRequest {
 /// Short enough for a test to wait for; only requests that never get an answer use it.
 const SOON: Duration = Duration::from_millis(300);
 
+/// Long enough for whatever must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
 }
