@@ -20,4 +20,4 @@ pub mod telemetry;
 
 pub use clock::SystemClock;
 pub use config::{Config, Role};
-pub use local::{Local, LocalError};
+pub use local::{FILE, Local, LocalError};

@@ -3,8 +3,9 @@
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -38,12 +39,7 @@ impl Client {
         headers: &[(header::HeaderName, &str)],
         body: Bytes,
     ) -> anyhow::Result<Bytes> {
-        let mut request = Request::builder().method(method).uri(url);
-        for (name, value) in headers {
-            request = request.header(name, *value);
-        }
-        let answer = self.http.request(request.body(Full::new(body))?).await;
-        let answer = answer.with_context(|| format!("{url} does not answer"))?;
+        let answer = self.ask(method, url, headers, body).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         anyhow::ensure!(
@@ -52,6 +48,32 @@ impl Client {
             String::from_utf8_lossy(&body)
         );
         Ok(body)
+    }
+
+    /// Opens a stream of Server-Sent Events, which is read part by part.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn open(&self, url: &str, bearer: &str) -> anyhow::Result<Incoming> {
+        let headers = [(header::AUTHORIZATION, bearer)];
+        let answer = self.ask(Method::GET, url, &headers, Bytes::new()).await?;
+        anyhow::ensure!(answer.status().is_success(), "{url} answered {}", answer.status());
+        Ok(answer.into_body())
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(header::HeaderName, &str)],
+        body: Bytes,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let answer = self.http.request(request.body(Full::new(body))?).await;
+        answer.with_context(|| format!("{url} does not answer"))
     }
 
     /// Posts JSON.

@@ -8,6 +8,7 @@
 //! | [`measure`] | the order of what is measured |
 //! | [`process`] | what a process used |
 //! | [`report`] | the numbers, for people, and the targets |
+//! | [`scale`] | large files: `scripts/bench scale` |
 //! | [`server`] | starting, preparing and stopping what is measured |
 //! | [`sink`] | the server that replies are sent to |
 //! | [`talk`] | the conversations |
@@ -17,6 +18,7 @@ pub mod machine;
 pub mod measure;
 pub mod process;
 pub mod report;
+pub mod scale;
 pub mod server;
 pub mod sink;
 pub mod talk;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::machine::Machine;
 use crate::measure::{Half, Measured, Point, Start};
 use crate::server::Kind;
 
@@ -63,7 +64,7 @@ pub fn targets(measured: &Measured) -> Vec<Target> {
     targets
 }
 
-fn at_most(what: &str, measured: f64, bound: f64) -> Target {
+pub(crate) fn at_most(what: &str, measured: f64, bound: f64) -> Target {
     Target { what: format!("{what} ≤ {bound}"), measured, met: measured <= bound }
 }
 
@@ -76,12 +77,19 @@ pub fn text(measured: &Measured) -> String {
 }
 
 fn write(out: &mut String, measured: &Measured) -> std::fmt::Result {
-    let machine = &measured.machine;
+    self::machine(out, measured.build, &measured.machine)?;
+    points(out, &measured.points)?;
+    halves(out, &measured.halves)?;
+    starts(out, &measured.starts)?;
+    held(out, &targets(measured))
+}
+
+/// What it was measured on, as a line.
+pub(crate) fn machine(out: &mut String, build: &str, machine: &Machine) -> std::fmt::Result {
     writeln!(
         out,
-        "{} build; {} cores of {}, {:.0} GB, Linux {}; load {:.2} before; one 4 KiB append with \
-         its sync: p50 {:.2} ms, p99 {:.2} ms",
-        measured.build,
+        "{build} build; {} cores of {}, {:.0} GB, Linux {}; load {:.2} before; one 4 KiB append \
+         with its sync: p50 {:.2} ms, p99 {:.2} ms",
         machine.cores,
         machine.processor,
         megabytes(machine.memory_bytes) / 1e3,
@@ -89,14 +97,15 @@ fn write(out: &mut String, measured: &Measured) -> std::fmt::Result {
         machine.load_before,
         machine.sync_p50_millis,
         machine.sync_p99_millis,
-    )?;
-    points(out, &measured.points)?;
-    halves(out, &measured.halves)?;
-    starts(out, &measured.starts)?;
+    )
+}
+
+/// The targets as a table.
+pub(crate) fn held(out: &mut String, targets: &[Target]) -> std::fmt::Result {
     writeln!(out, "\n| target                                         | measured | met |")?;
     writeln!(out, "|------------------------------------------------|---------:|-----|")?;
-    for Target { what, measured, met } in targets(measured) {
-        let met = if met { "yes" } else { "no" };
+    for Target { what, measured, met } in targets {
+        let met = if *met { "yes" } else { "no" };
         writeln!(out, "| {what:<46} | {measured:>8.2} | {met:<3} |")?;
     }
     Ok(())
@@ -179,6 +188,6 @@ fn starts(out: &mut String, starts: &[Start]) -> std::fmt::Result {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes of files and memory")]
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / MEGABYTE
 }

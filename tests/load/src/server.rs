@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const STOP_MAX: Duration = Duration::from_secs(15);
 
 /// Asks four things and thanks: each of five messages has one reply, the number of its turn.
-const FLOW: &str = r#"
+pub(crate) const FLOW: &str = r#"
 flow: load
 name: Load
 triggers: [{on: keyword, any: [start]}]
@@ -73,7 +73,7 @@ impl Kind {
 pub struct Server {
     kind: Kind,
     url: String,
-    key_file: Option<PathBuf>,
+    bearer: Option<String>,
     /// Before its process was started.
     pub began: Instant,
     child: Child,
@@ -104,8 +104,9 @@ impl Server {
         let told: Value = serde_json::from_str(&line)
             .with_context(|| format!("{} said {line:?}", kind.name()))?;
         let url = told["url"].as_str().context("where it listens")?.to_owned();
-        let key_file = told["api_key_file"].as_str().map(PathBuf::from);
-        Ok(Self { kind, url, key_file, began, child, _output: output })
+        let key = told["api_key_file"].as_str().map(std::fs::read_to_string).transpose()?;
+        let bearer = key.map(|key| format!("Bearer {}", key.trim()));
+        Ok(Self { kind, url, bearer, began, child, _output: output })
     }
 
     /// Opens the webhook, and publishes the flow behind it; the floor has nothing to prepare.
@@ -113,29 +114,63 @@ impl Server {
     /// # Errors
     /// Where the server refuses something.
     pub async fn prepare(&self, client: &Client, sink: &Sink) -> anyhow::Result<()> {
-        let Some(key_file) = &self.key_file else { return Ok(()) };
-        let key = format!("Bearer {}", std::fs::read_to_string(key_file)?.trim());
+        if self.kind == Kind::Floor {
+            return Ok(());
+        }
+        self.publish(client, "load", FLOW).await?;
         let connection = json!({
             "id": "load", "unsigned_from_loopback": true, "allowed_hosts": [sink.host()],
             "reply": { "to": "url", "url": sink.url() },
         });
-        let steps = [
-            (Method::PUT, "flows/load", "application/yaml", FLOW.to_owned()),
-            (Method::POST, "flows/load/publish", "application/json", String::new()),
-            (Method::PUT, "connections/load", "application/json", connection.to_string()),
-        ];
-        for (method, path, media_type, body) in steps {
-            let url = format!("{}/v1/{path}", self.url);
-            let headers =
-                [(header::AUTHORIZATION, key.as_str()), (header::CONTENT_TYPE, media_type)];
-            client.send(method, &url, &headers, Bytes::from(body)).await?;
-        }
+        let body = ("application/json", connection.to_string());
+        self.api(client, Method::PUT, "/v1/connections/load", Some(body)).await?;
         Ok(())
+    }
+
+    /// Publishes a flow.
+    ///
+    /// # Errors
+    /// Where the server refuses it.
+    pub async fn publish(&self, client: &Client, id: &str, source: &str) -> anyhow::Result<()> {
+        let path = format!("/v1/flows/{id}");
+        let body = ("application/yaml", source.to_owned());
+        self.api(client, Method::PUT, &path, Some(body)).await?;
+        self.api(client, Method::POST, &format!("{path}/publish"), None).await?;
+        Ok(())
+    }
+
+    /// A request of the API that must succeed; `body` with its type.
+    ///
+    /// # Errors
+    /// Where the server refuses it.
+    pub async fn api(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        body: Option<(&str, String)>,
+    ) -> anyhow::Result<Bytes> {
+        let (kind, body) = body.unwrap_or(("application/json", String::new()));
+        let headers = [(header::AUTHORIZATION, self.bearer()?), (header::CONTENT_TYPE, kind)];
+        client.send(method, &self.at(path), &headers, Bytes::from(body)).await
+    }
+
+    /// Its address with a path.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// What its administrator says: `Bearer …`.
+    ///
+    /// # Errors
+    /// Where it has none.
+    pub fn bearer(&self) -> anyhow::Result<&str> {
+        self.bearer.as_deref().context("the floor has no API")
     }
 
     /// Where messages go.
     pub fn webhook(&self) -> String {
-        format!("{}/webhooks/load", self.url)
+        self.at("/webhooks/load")
     }
 
     /// Waits until nothing is left to do: the rows of the last turns have landed.

@@ -60,7 +60,8 @@ impl Latencies {
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, since: Instant) {
+    /// Adds the time since `since`.
+    pub fn add(&mut self, since: Instant) {
         self.0.push(since.elapsed().as_secs_f64() * 1_000.0);
     }
 
@@ -69,7 +70,8 @@ impl Latencies {
     }
 
     /// Sorts what was added.
-    fn sorted(mut self) -> Self {
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
         self.0.sort_by(f64::total_cmp);
         self
     }
