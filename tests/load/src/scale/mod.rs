@@ -134,22 +134,25 @@ impl Bench<'_> {
         self.args.only.is_empty() || self.args.only.contains(&part)
     }
 
+    /// The directory of a file, which is made where it is not there.
+    async fn file(&self, content: &Content, made: &mut Vec<Made>) -> anyhow::Result<PathBuf> {
+        let is_new = !made.iter().any(|made| made.name == content.name());
+        let fresh = self.args.fresh && is_new;
+        let (place, file) = files::made(&self.args.files, content, fresh).await?;
+        if is_new {
+            made.push(file);
+        }
+        Ok(place)
+    }
+
     /// A server on a copy of a file.
     async fn server(&self, content: &Content, made: &mut Vec<Made>) -> anyhow::Result<On> {
-        let (place, new) =
-            files::made(&self.args.files, content, self.args.fresh && !has(made, content)).await?;
+        let place = self.file(content, made).await?;
         let copy = files::copied(&self.args.files, &place)?;
-        if !made.iter().any(|made| made.name == new.name) {
-            made.push(new);
-        }
         let server = Server::start(Kind::Chatflow, copy.path(), self.sink).await?;
         server.prepare(self.client, self.sink).await?;
         Ok(On { server, copy })
     }
-}
-
-fn has(made: &[Made], content: &Content) -> bool {
-    made.iter().any(|made| made.name == content.name())
 }
 
 /// A server, and the file it works on.
@@ -159,9 +162,9 @@ struct On {
 }
 
 impl On {
-    async fn stop(self) -> anyhow::Result<tempfile::TempDir> {
+    async fn stop(self) -> anyhow::Result<()> {
         self.server.stop().await?;
-        Ok(self.copy)
+        Ok(self.copy.close()?)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Bench;
-use super::files::{Content, Made, copied, made as made_file};
+use super::files::{Content, Made, copied};
 use crate::server::{Kind, Server};
 
 /// Starts that are measured.
@@ -47,10 +47,8 @@ pub(super) async fn starts(
     content: &Content,
     made: &mut Vec<Made>,
 ) -> anyhow::Result<Cold> {
-    let files = &bench.args.files;
-    let (place, file) = made_file(files, content, bench.args.fresh).await?;
-    made.push(file);
-    let copy = copied(files, &place)?;
+    let place = bench.file(content, made).await?;
+    let copy = copied(&bench.args.files, &place)?;
     let server = Server::start(Kind::Chatflow, copy.path(), bench.sink).await?;
     server.prepare(bench.client, bench.sink).await?;
     server.stop().await?;
