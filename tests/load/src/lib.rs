@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`client`] | requests to servers on this machine |
+//! | [`instructions`] | counts of instructions: `scripts/bench instructions` |
 //! | [`machine`] | what the numbers were measured on |
 //! | [`measure`] | the order of what is measured |
 //! | [`process`] | what a process used |
@@ -14,6 +15,7 @@
 //! | [`talk`] | the conversations |
 
 pub mod client;
+pub mod instructions;
 pub mod machine;
 pub mod measure;
 pub mod process;

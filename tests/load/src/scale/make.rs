@@ -138,7 +138,7 @@ fn flows() -> anyhow::Result<Vec<Flow>> {
 ///
 /// # Errors
 /// Where it has problems.
-async fn publish(app: &App, id: &str, source: &str) -> anyhow::Result<()> {
+pub(crate) async fn publish(app: &App, id: &str, source: &str) -> anyhow::Result<()> {
     flows::put_draft(app, id, source, None, "bench").await?;
     let published = flows::publish(app, id, "bench").await?;
     anyhow::ensure!(matches!(published, flows::Published::Live(..)), "{id} is not published");
@@ -146,18 +146,27 @@ async fn publish(app: &App, id: &str, source: &str) -> anyhow::Result<()> {
 }
 
 /// What is committed for each task.
-struct Commits {
+pub(crate) struct Commits {
     words: Words,
     flows: Vec<Flow>,
     wanted: Wanted,
 }
 
 impl Commits {
+    /// Those of a file with so many tasks, of five messages each.
+    ///
+    /// # Errors
+    /// Where the flow of this file is none any more.
+    pub(crate) fn new(tasks: usize) -> anyhow::Result<Self> {
+        let wanted = Wanted { tasks, messages: tasks * 5, all_wait: false };
+        Ok(Self { words: Words::new(), flows: flows()?, wanted })
+    }
+
     /// Everything of one task, in one commit.
     ///
     /// # Errors
     /// Where the engine refuses an event.
-    fn of(&self, number: usize) -> anyhow::Result<Commit> {
+    pub(crate) fn of(&self, number: usize) -> anyhow::Result<Commit> {
         let wanted = &self.wanted;
         let flow = self.flows.get(number % self.flows.len()).context("a flow")?;
         let mut dice = Dice::new(number as u64);

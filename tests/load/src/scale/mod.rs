@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub use files::Made;
 pub use lists::Listed;
+pub(crate) use make::{Commits, publish};
 pub use rest::{Cold, Rest};
 pub use search::Searched;
 pub use timers::Timers;
