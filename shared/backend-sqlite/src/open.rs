@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::Clock;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::migrate;
 use crate::queue;
@@ -55,7 +55,7 @@ impl Options {
     }
 }
 
-/// Why a file cannot be opened.
+/// Why a file cannot be opened. The errors below are sources, and no part of the text.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another program has it.
@@ -80,7 +80,8 @@ pub enum OpenError {
     #[error("the file holds data of another program; choose another data directory")]
     Foreign,
     /// It cannot be made, read or guarded.
-    #[error("{} cannot be opened: {source}", path.display())]
+    #[error("{} cannot be opened; let this program write there, or choose another data directory",
+        path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -88,12 +89,26 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// SQLite says no.
-    #[error("the data file cannot be used: {source}")]
+    #[error("the data file cannot be used{}", advice(source))]
     Sqlite {
         /// Why.
         #[from]
         source: rusqlite::Error,
     },
+}
+
+/// What to do about an error of SQLite.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; free space on its disk",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "; let this program write there, or choose another data directory"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "; put a copy of the data in its place, or choose another data directory"
+        }
+        _ => "",
+    }
 }
 
 /// Holds the lock file; dropping it lets the next one in.

@@ -18,7 +18,7 @@ pub const FILE: &str = "chatflow.db";
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// The data directory.
-    #[error("the data directory {path} cannot be used: {source}; choose another with --data")]
+    #[error("the data directory {path} cannot be used; choose another with --data")]
     Directory {
         /// Which.
         path: String,
