@@ -1,6 +1,7 @@
 //! Errors of SQLite and of stored documents, by meaning.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ports::PortError;
 use rusqlite::ErrorCode;
@@ -9,6 +10,8 @@ use serde::de::DeserializeOwned;
 
 /// When to come back to a store that is busy or full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often trouble of the disk is told while it lasts.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// SQLite's limit of one value.
 const VALUE_BYTES_MAX: usize = 1_000_000_000;
 
@@ -34,17 +37,39 @@ impl From<Fault> for PortError {
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         Self(match error.sqlite_error_code() {
+            // Another program, the disk, the memory, file descriptors: somebody can make room
+            // while we run.
             Some(
                 ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
                 | ErrorCode::OutOfMemory,
-            ) => unavailable(),
+            ) => {
+                tell(&error);
+                unavailable()
+            }
             Some(ErrorCode::TooBig) => {
                 PortError::TooLarge { what: "a value".into(), limit: VALUE_BYTES_MAX }
             }
             _ => PortError::backend(error),
         })
+    }
+}
+
+/// Says in the log what the disk or the system refuses, and what to do; not for every request.
+fn tell(error: &rusqlite::Error) {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_none_or(|last| last.elapsed() >= TELL_EVERY) {
+        *last = Some(Instant::now());
+        tracing::error!(
+            %error,
+            "the data cannot be read or written, and nothing is accepted until it can; look at its \
+             disk (is it full?) and at other programs that have it open"
+        );
     }
 }
 

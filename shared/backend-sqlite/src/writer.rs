@@ -299,7 +299,11 @@ fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent
         Err(_) => Some(PortError::backend("the writer panicked; report this")),
     };
     if let Some(error) = &failed {
-        tracing::error!(%error, requests = jobs.len(), "a transaction failed");
+        match error {
+            // Told where it arose, and not for each transaction: the log may lie on the same disk.
+            PortError::Unavailable { .. } => {}
+            _ => tracing::error!(%error, requests = jobs.len(), "a transaction failed"),
+        }
         if !conn.is_autocommit()
             && let Err(error) = conn.execute_batch("ROLLBACK")
         {
@@ -334,7 +338,10 @@ fn run_jobs(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
         let (backlog, published) = (group.backlog, group.published);
         let worked = catch_unwind(AssertUnwindSafe(|| job.work(group))).unwrap_or(false);
         if !worked {
-            // A disk error may have ended the transaction: this then fails, and all with it.
+            // An error of the disk may have ended the transaction: nothing of it is stored.
+            if conn.is_autocommit() {
+                return Err(unavailable().into());
+            }
             execute("ROLLBACK TO request")?;
             group.words.truncate(words);
             group.fresh.truncate(fresh);
