@@ -17,6 +17,9 @@ use crate::open::Sqlite;
 use crate::order::micros;
 use crate::writer::{Backlog, Group};
 
+/// Bytes of bodies after which a batch of deliveries ends, short of its limit.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Refuses envelopes that are larger than the weakest bus takes.
 pub(crate) fn check(envelopes: &[Envelope]) -> Outcome<()> {
     match envelopes.iter().find(|envelope| envelope.body.len() > ENVELOPE_BYTES_MAX) {
@@ -115,14 +118,20 @@ fn deliveries(conn: &Connection, sql: &str, from: i64, limit: usize) -> Outcome<
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([from, limit])?;
     let mut found = Vec::new();
+    let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let attempts: i64 = row.get(1)?;
+        let envelope = read_envelope(row, 3)?;
+        bytes += envelope.body.len();
         found.push(Delivery {
             position: row.get(0)?,
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
             published_at: read_time(row.get(2)?)?,
-            envelope: read_envelope(row, 3)?,
+            envelope,
         });
+        if bytes >= BATCH_BYTES_MAX {
+            break;
+        }
     }
     Ok(found)
 }

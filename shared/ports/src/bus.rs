@@ -110,10 +110,11 @@ pub struct Delivery {
 /// The receiving end of a bus that is polled: the in-process delivery loop.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Envelopes without a due time behind `position`, in order.
+    /// Envelopes without a due time behind `position`, in order; fewer than `limit` where they are
+    /// large.
     async fn after(&self, position: i64, limit: usize) -> PortResult<Vec<Delivery>>;
 
-    /// Envelopes whose time has come, earliest first.
+    /// Envelopes whose time has come, earliest first; fewer than `limit` where they are large.
     async fn due(&self, now: DateTime<Utc>, limit: usize) -> PortResult<Vec<Delivery>>;
 
     /// The earliest due time that is still to come.
