@@ -112,8 +112,8 @@ pub async fn write(
     let (content, payload) = body.content()?;
     let said = [id.as_str(), &content.text, payload.as_deref().unwrap_or_default()];
     let event = event_of(&headers, &caller.key, &said);
-    let id = ConversationId(id);
-    let receipt = receive::for_conversation_id(&gateway.app, &id, content, payload, event).await?;
+    let thread = receive::thread(&gateway.app, &ConversationId(id)).await?;
+    let receipt = receive::for_thread(&gateway.app, thread, content, payload, event).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt.into())))
 }
 

@@ -182,6 +182,9 @@ pub struct ExternalEvent {
 pub struct SendJob {
     /// The message.
     pub message: MessageId,
+    /// Its connection; older envelopes do not say.
+    #[serde(default)]
+    pub connection: String,
 }
 
 /// A call to be made.
@@ -274,6 +277,22 @@ pub fn open<T: DeserializeOwned>(envelope: &Envelope) -> PortResult<T> {
     })
 }
 
+/// The connection that an envelope is about, without reading the rest of it; none where it is about
+/// none.
+pub fn connection(envelope: &Envelope) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Glance {
+        connection: Option<String>,
+        thread: Option<Box<Glance>>,
+        body: Option<Box<Glance>>,
+    }
+    let mut glance: Glance = serde_json::from_str(&envelope.body).ok()?;
+    while let Some(inner) = glance.body.or(glance.thread) {
+        glance = *inner;
+    }
+    glance.connection.filter(|connection| !connection.is_empty())
+}
+
 /// The envelope of something accepted for a conversation.
 pub fn for_conversation(
     id: EventId,
@@ -286,4 +305,59 @@ pub fn for_conversation(
     let accepted =
         Accepted { id, at, body: AcceptedBody::Conversation(ForConversation { thread, what }) };
     seal(Topic::Events, name, key, &accepted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about<T: Serialize>(topic: Topic, body: &T) -> Option<String> {
+        connection(&seal(topic, "id", "key", body).unwrap())
+    }
+
+    #[test]
+    fn every_envelope_of_a_conversation_says_whose_it_is() {
+        let contact = Contact { id: "mei".into(), name: None, lang: None };
+        let thread = Thread::of("erp", None, contact);
+        let at = DateTime::UNIX_EPOCH;
+        let (message, task) = (MessageId("msg_1".into()), TaskId("task_1".into()));
+        let assign = What::Assign { message: message.clone(), task };
+        let event = EventId::of("test", "1");
+        let envelope = for_conversation(event.clone(), at, thread, assign).unwrap();
+        assert_eq!(connection(&envelope).as_deref(), Some("erp"));
+
+        let mut external = ExternalEvent {
+            kind: "order.paid".into(),
+            source: "shop".into(),
+            subject: None,
+            time: None,
+            data: serde_json::json!({ "connection": "not this", "body": { "thread": 1 } }),
+            connection: "api".into(),
+            contact: None,
+        };
+        let accepted =
+            |external| Accepted { id: event.clone(), at, body: AcceptedBody::External(external) };
+        assert_eq!(about(Topic::Events, &accepted(external.clone())).as_deref(), Some("api"));
+        external.connection.clear();
+        assert_eq!(about(Topic::Events, &accepted(external)), None);
+
+        let send = SendJob { message, connection: "erp".into() };
+        assert_eq!(about(Topic::Outbound, &send).as_deref(), Some("erp"));
+        let rows = LandJob { rows: Vec::new() };
+        assert_eq!(about(Topic::Landing, &rows), None);
+    }
+
+    #[test]
+    fn a_reply_queued_by_an_older_program_is_read() {
+        let envelope = Envelope {
+            id: "send/msg_1".into(),
+            topic: Topic::Outbound,
+            key: "conv_1".into(),
+            due: None,
+            body: r#"{"message":"msg_1"}"#.into(),
+        };
+        let job: SendJob = open(&envelope).unwrap();
+        assert_eq!((job.message.as_str(), job.connection.as_str()), ("msg_1", ""));
+        assert_eq!(connection(&envelope), None);
+    }
 }

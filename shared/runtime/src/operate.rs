@@ -208,12 +208,8 @@ pub(crate) async fn send_again(
         ..old
     };
     let (id, key) = (message.id.clone(), message.conversation.0.clone());
-    let send = seal(
-        Topic::Outbound,
-        ids::sending(&message.id),
-        key.clone(),
-        &SendJob { message: message.id.clone() },
-    )?;
+    let job = SendJob { message: message.id.clone(), connection: message.connection.clone() };
+    let send = seal(Topic::Outbound, ids::sending(&message.id), key.clone(), &job)?;
     let landing = seal(
         Topic::Landing,
         format!("land/{}/1", message.id),

@@ -91,18 +91,22 @@ pub async fn for_task(
     by_api(app, thread, content, payload, Some(task.id.clone()), event).await
 }
 
+/// The thread of a conversation that is there.
+pub async fn thread(app: &App, conversation: &ConversationId) -> Result<Thread, HandleError> {
+    match app.store().turn(None, conversation, &[]).await?.conversation {
+        Some(found) => Ok(found.into()),
+        None => Err(HandleError::NotFound(format!("conversation `{conversation}`"))),
+    }
+}
+
 /// Accepts a message for a conversation that names no task.
-pub async fn for_conversation_id(
+pub async fn for_thread(
     app: &App,
-    conversation: &ConversationId,
+    thread: Thread,
     content: Content,
     payload: Option<String>,
     event: EventId,
 ) -> Result<Receipt, HandleError> {
-    let Some(found) = app.store().turn(None, conversation, &[]).await?.conversation else {
-        return Err(HandleError::NotFound(format!("conversation `{conversation}`")));
-    };
-    let thread = Thread::from(found);
     by_api(app, thread, content, payload, None, event).await
 }
 

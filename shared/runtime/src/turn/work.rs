@@ -209,7 +209,8 @@ impl<'a> Work<'a> {
             let at = message.created_at;
             message.reach(MessageState::Sent, at);
         } else {
-            let job = SendJob { message: message.id.clone() };
+            let connection = message.connection.clone();
+            let job = SendJob { message: message.id.clone(), connection };
             let (id, key) = (ids::sending(&message.id), message.conversation.0.clone());
             self.outbox.push(seal(Topic::Outbound, id, key, &job)?);
         }
