@@ -30,6 +30,8 @@ const HELD_MAX: usize = 10_000;
 const ATTEMPTS_MAX: u32 = 40;
 /// Acknowledgements written at a time.
 const ACKS: usize = 512;
+/// Attempts to acknowledge that are made even when the server stops.
+const ACK_ATTEMPTS_MAX: u32 = 4;
 /// How often the loop looks by itself, should a wake-up be lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long the handlers under way may take to end when the server stops.
@@ -75,7 +77,7 @@ fn parallel(topic: Topic) -> usize {
 /// Runs the loop to its end: when the server stops and the handlers under way are done.
 pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receiver<bool>) {
     let (acks, written) = mpsc::channel(ACKS * 4);
-    let writer = tokio::spawn(write_acks(deliveries.clone(), written));
+    let writer = tokio::spawn(write_acks(deliveries.clone(), written, stop.clone()));
     let permits =
         Topic::ALL.into_iter().map(|topic| (topic, Semaphore::new(parallel(topic)))).collect();
     let clock = app.clock().clone();
@@ -103,18 +105,22 @@ pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receive
     let _ = writer.await;
 }
 
-async fn write_acks(deliveries: Arc<dyn Deliveries>, mut acks: mpsc::Receiver<Ack>) {
+async fn write_acks(
+    deliveries: Arc<dyn Deliveries>,
+    mut acks: mpsc::Receiver<Ack>,
+    stop: watch::Receiver<bool>,
+) {
     let mut batch: Vec<Ack> = Vec::with_capacity(ACKS);
     while acks.recv_many(&mut batch, ACKS).await > 0 {
         let positions: Vec<i64> = batch.iter().map(|(position, _)| *position).collect();
         let instead: Vec<Envelope> = batch.drain(..).filter_map(|(_, instead)| instead).collect();
         let mut attempt = 0;
         while let Err(error) = deliveries.acknowledge(&positions, &instead).await {
-            // Lost acknowledgements only mean that handled envelopes come again after a restart;
-            // given-up envelopes, though, must reach the failures.
             tracing::warn!(%error, "acknowledging failed");
             attempt += 1;
-            if attempt > 10 {
+            // A full disk lasts, and what is not acknowledged counts as waiting until the next
+            // start. When the server stops it does no harm: it only comes again.
+            if attempt > ACK_ATTEMPTS_MAX && (*stop.borrow() || !error.is_passing()) {
                 break;
             }
             let first = Duration::from_millis(50);
@@ -293,7 +299,10 @@ impl DeliveryLoop {
                             "will try again"
                         );
                         if let Err(error) = self.deliveries.tried(position, attempts).await {
-                            tracing::warn!(%error, "the attempt could not be counted");
+                            tracing::debug!(%error, "the attempt could not be counted");
+                            // A store that cannot count cannot keep a failure either, and its
+                            // trouble is not the envelope's.
+                            attempts = attempts.min(ATTEMPTS_MAX / 2);
                         }
                         if self.waited(after).await {
                             continue;
