@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway::BACKLOG_MAX;
 use http::Method;
 use ports::{Clock, Delivery, FailureState, Page, Topic};
 use runtime::Limits;
@@ -76,12 +77,18 @@ impl TestApp {
     /// A server with other bounds than usual.
     pub async fn with_limits(limits: Limits) -> Self {
         let data = tempfile::tempdir().expect("a directory for the test");
-        Self::open(data, false, Arc::new(bootstrap::SystemClock), limits).await
+        Self::open(data, false, Arc::new(bootstrap::SystemClock), limits, BACKLOG_MAX).await
+    }
+
+    /// A server that refuses more when so many events wait.
+    pub async fn with_backlog_max(backlog_max: u32, limits: Limits) -> Self {
+        let data = tempfile::tempdir().expect("a directory for the test");
+        Self::open(data, false, Arc::new(bootstrap::SystemClock), limits, backlog_max).await
     }
 
     /// A server on a data directory that is there already.
     pub async fn on(data: tempfile::TempDir, demo: bool, clock: Arc<dyn Clock>) -> Self {
-        Self::open(data, demo, clock, Limits::default()).await
+        Self::open(data, demo, clock, Limits::default(), BACKLOG_MAX).await
     }
 
     async fn open(
@@ -89,6 +96,7 @@ impl TestApp {
         demo: bool,
         clock: Arc<dyn Clock>,
         limits: Limits,
+        backlog_max: u32,
     ) -> Self {
         let lines: Arc<Mutex<Vec<TerminalLine>>> = Arc::default();
         let sink = lines.clone();
@@ -98,6 +106,7 @@ impl TestApp {
             demo,
             json: true,
             limits,
+            backlog_max,
         };
         let terminal = Arc::new(move |line: &TerminalLine| {
             sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());

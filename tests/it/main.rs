@@ -18,6 +18,7 @@ mod failures;
 mod kept;
 mod landing;
 mod openapi;
+mod overload;
 mod partner;
 mod process;
 mod program;

@@ -19,6 +19,8 @@ use crate::tasks::check_id;
 const BATCH_MAX: usize = 500;
 /// The extension attribute that names the connection of an event's contact.
 const CONNECTION: &str = "connection";
+/// The connection of those that name none.
+const API: &str = "api";
 
 #[derive(Debug, Deserialize)]
 struct CloudEvent {
@@ -62,13 +64,14 @@ pub async fn receive(
             let pointer = format!("{place}/connection");
             input::known_connection(&gateway, &pointer, connection).await?;
         }
+        gateway.admit(event.connection.as_deref().unwrap_or(API)).await?;
         let external = ExternalEvent {
             kind: event.kind,
             source: event.source,
             subject: event.subject,
             time: event.time,
             data: event.data,
-            connection: event.connection.unwrap_or_else(|| "api".into()),
+            connection: event.connection.unwrap_or_else(|| API.into()),
             contact: None,
         };
         accepted.push((event.id, external));

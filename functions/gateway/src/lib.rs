@@ -4,6 +4,7 @@
 //! Every route of the API asks one place for a permission by name ([`input::Access`]).
 
 pub mod actions;
+pub mod admission;
 pub mod conversations;
 mod docs;
 pub mod events;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -30,7 +32,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use ports::Deliveries;
 use runtime::App;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -39,10 +41,13 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use admission::{Admission, Entered};
 use problem::Problem;
 
-/// Requests handled at the same time; more are answered 503 with `Retry-After`.
-const REQUESTS_MAX: usize = 1_024;
+/// Bytes of bodies read at the same time.
+const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Events that may wait to be handled, where nobody says otherwise.
+pub const BACKLOG_MAX: u32 = 4_000;
 /// Streams open at the same time.
 const STREAMS_MAX: usize = 2_000;
 /// How long one request may take.
@@ -60,6 +65,10 @@ impl Counts {
     pub(crate) fn unauthorised(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn shed(&self) {
+        self.overloaded.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What every handler has.
@@ -73,7 +82,8 @@ pub struct Gateway {
     pub stop: watch::Receiver<bool>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) watchers: Arc<Semaphore>,
-    requests: Arc<Semaphore>,
+    admission: Arc<Admission>,
+    bodies: Arc<Semaphore>,
 }
 
 impl Gateway {
@@ -89,8 +99,34 @@ impl Gateway {
             stop,
             counts: Arc::default(),
             watchers: Arc::new(Semaphore::new(STREAMS_MAX)),
-            requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            admission: Arc::new(Admission::new(BACKLOG_MAX)),
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
         }
+    }
+
+    /// Shares the bounds with who handles what was accepted, and tells of it.
+    #[must_use]
+    pub fn admitting(self, admission: Arc<Admission>) -> Self {
+        Self { admission, ..self }
+    }
+
+    /// Says no where more waits than can be handled soon: before anything is read or stored.
+    pub(crate) async fn admit(&self, connection: &str) -> Result<(), Problem> {
+        // In the cloud the bus takes whatever comes, and as many handlers as are needed start.
+        let Some(deliveries) = &self.backlog else { return Ok(()) };
+        let backlog = deliveries.backlog().await?;
+        self.admission.admit(connection, &backlog).inspect_err(|_| self.counts.shed())
+    }
+
+    /// A place for one more request, and for its body.
+    fn enter(&self, request: &Request) -> Result<(Entered, OwnedSemaphorePermit), Problem> {
+        let entered = self.admission.enter(connection_of(request.uri().path()))?;
+        // A body that does not say how large it is may be as large as any.
+        let most = input::BODY_BYTES_MAX;
+        let bytes = request.body().size_hint().upper().and_then(|bytes| bytes.try_into().ok());
+        let bytes = u32::try_from(bytes.unwrap_or(most).min(most)).unwrap_or(u32::MAX);
+        let bodies = self.bodies.clone().try_acquire_many_owned(bytes);
+        bodies.map(|bodies| (entered, bodies)).map_err(|_| busy("too many large requests at once"))
     }
 }
 
@@ -238,24 +274,33 @@ fn panicked() -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// Keeps the number and the length of requests bounded.
+/// Keeps the number, the size and the length of requests bounded.
 async fn bounded(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     gateway.counts.requests.fetch_add(1, Ordering::Relaxed);
-    let Ok(_permit) = gateway.requests.clone().try_acquire_owned() else {
-        gateway.counts.overloaded.fetch_add(1, Ordering::Relaxed);
-        return busy("too many requests at once");
+    let _entered = match gateway.enter(&request) {
+        Ok(entered) => entered,
+        Err(problem) => {
+            gateway.counts.shed();
+            return problem.into_response();
+        }
     };
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => busy("the request took too long"),
+        Err(_) => busy("the request took too long").into_response(),
     }
 }
 
-fn busy(what: &str) -> Response {
+/// The connection that a request is for; that of the API has no name.
+fn connection_of(path: &str) -> &str {
+    let rest = path.strip_prefix("/webhooks/").unwrap_or_default();
+    rest.split('/').next().unwrap_or_default()
+}
+
+fn busy(what: &str) -> Problem {
     let mut problem =
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again in a second"));
     problem.retry_after_seconds = Some(1);
-    problem.into_response()
+    problem
 }
 
 async fn ready(State(gateway): State<Gateway>) -> Result<&'static str, Problem> {

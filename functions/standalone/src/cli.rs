@@ -162,6 +162,11 @@ struct ServeArgs {
     /// Print one JSON line once ready: `{"url": …, "api_key_file": …}`.
     #[arg(long)]
     json: bool,
+    /// Events that may wait to be handled; more are answered 503, or 429 where one connection has
+    /// more than its share, with `Retry-After`.
+    #[arg(long, env = "CHATFLOW_BACKLOG_MAX", default_value_t = gateway::BACKLOG_MAX,
+          value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    backlog_max: u32,
 }
 
 /// Exit codes: 0 done, 1 the answer is no (problems found, checks failed), 2 it could not be done.
@@ -227,9 +232,9 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
                 "`chatflow serve` keeps everything in one file and knows nothing of \
                  CHATFLOW_BACKEND=gcp; unset it here, or deploy the functions"
             );
-            let ServeArgs { data, listen, demo, json } = args;
+            let ServeArgs { data, listen, demo, json, backlog_max } = args;
             let limits = runtime::Limits::default();
-            server::run(ServeOptions { data, listen, demo, json, limits }).await?;
+            server::run(ServeOptions { data, listen, demo, json, limits, backlog_max }).await?;
         }
         Command::Replay(args) => return replay::run(&args).await,
         Command::Flow(command) => return flows::run(command).await,

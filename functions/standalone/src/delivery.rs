@@ -2,7 +2,7 @@
 //!
 //! Envelopes of one topic and key are handled one after the other, in the order they were
 //! published; keys do not wait for each other. An envelope is acknowledged after it was handled,
-//! so a crash delivers it again.
+//! so a crash delivers it again. Connections take turns ([`crate::fair`]).
 
 mod lane;
 
@@ -13,19 +13,27 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
+use gateway::admission::{Admission, Waiting};
 use ports::{Clock, Deliveries, Delivery, Envelope, Topic};
-use runtime::jobs::{DeadLetter, seal};
+use runtime::jobs::{self, DeadLetter, seal};
 use runtime::outcome::backoff;
 use runtime::{App, Outcome};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::fair::Fair;
 use lane::Lane;
 
 /// Envelopes fetched at a time.
 const FETCH: usize = 1_000;
 /// Envelopes held in memory; beyond them nothing more is fetched.
 const HELD_MAX: usize = 10_000;
+/// Bytes of bodies held in memory; beyond them nothing more is fetched.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Envelopes that wait for their next attempt without being held, and the bytes of their bodies.
+/// Beyond them those that wait are held as well.
+const RESTING_MAX: usize = 10_000;
+const RESTING_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Attempts before an envelope becomes a failure; with the waits between them about half an hour.
 const ATTEMPTS_MAX: u32 = 40;
 /// Acknowledgements written at a time.
@@ -41,11 +49,41 @@ type Key = (Topic, String);
 
 #[derive(Default)]
 struct Queues {
-    by_key: HashMap<Key, VecDeque<Delivery>>,
+    by_key: HashMap<Key, VecDeque<(Delivery, Waiting)>>,
     /// Positions of timers under way: they are found again until they are acknowledged.
     timers: HashSet<i64>,
     lane: Lane,
-    held: usize,
+    held: Sum,
+    resting: Sum,
+}
+
+/// Envelopes, and the bytes of their bodies.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sum {
+    count: usize,
+    bytes: usize,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.count = self.count.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn is_below(self, count: usize, bytes: usize) -> bool {
+        self.count < count && self.bytes < bytes
+    }
+}
+
+impl Queues {
+    fn have_room(&self) -> bool {
+        self.held.is_below(HELD_MAX, HELD_BYTES_MAX)
+    }
 }
 
 /// An acknowledgement, with what is published instead of what was given up.
@@ -57,7 +95,8 @@ pub struct DeliveryLoop {
     deliveries: Arc<dyn Deliveries>,
     clock: Arc<dyn Clock>,
     queues: Mutex<Queues>,
-    permits: HashMap<Topic, Semaphore>,
+    permits: HashMap<Topic, Arc<Fair>>,
+    admission: Arc<Admission>,
     acks: mpsc::Sender<Ack>,
     freed: Notify,
     stop: watch::Receiver<bool>,
@@ -75,11 +114,16 @@ fn parallel(topic: Topic) -> usize {
 }
 
 /// Runs the loop to its end: when the server stops and the handlers under way are done.
-pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receiver<bool>) {
+/// `admission` is told what waits, and of whom.
+pub async fn run(
+    app: App,
+    deliveries: Arc<dyn Deliveries>,
+    admission: Arc<Admission>,
+    stop: watch::Receiver<bool>,
+) {
     let (acks, written) = mpsc::channel(ACKS * 4);
     let writer = tokio::spawn(write_acks(deliveries.clone(), written, stop.clone()));
-    let permits =
-        Topic::ALL.into_iter().map(|topic| (topic, Semaphore::new(parallel(topic)))).collect();
+    let permits = Topic::ALL.into_iter().map(|topic| (topic, Fair::new(parallel(topic)))).collect();
     let clock = app.clock().clone();
     let this = Arc::new(DeliveryLoop {
         app,
@@ -87,6 +131,7 @@ pub async fn run(app: App, deliveries: Arc<dyn Deliveries>, stop: watch::Receive
         clock,
         queues: Mutex::default(),
         permits,
+        admission,
         acks,
         freed: Notify::new(),
         stop,
@@ -137,7 +182,7 @@ impl DeliveryLoop {
             let mut found = 0;
             // Asked before the timers are fetched: one that comes due in between is seen here.
             let next_due = self.deliveries.next_due().await.ok().flatten();
-            if self.queues().held < HELD_MAX {
+            if self.queues().have_room() {
                 match self.deliveries.after(position, FETCH).await {
                     Ok(batch) => {
                         found += batch.len();
@@ -152,11 +197,11 @@ impl DeliveryLoop {
             }
             let alone = self.queues().lane.take_alone();
             for delivery in alone {
-                self.release();
+                self.leave_lane(&delivery);
                 self.clone().enqueue_alone(delivery, workers);
             }
             while workers.try_join_next().is_some() {}
-            if found > 0 && self.queues().held < HELD_MAX {
+            if found > 0 && self.queues().have_room() {
                 continue;
             }
             tokio::select! {
@@ -188,16 +233,19 @@ impl DeliveryLoop {
             let new = {
                 let mut queues = self.queues();
                 let new = queues.timers.insert(delivery.position);
-                queues.held += usize::from(new);
+                if new {
+                    queues.held.add(delivery.envelope.body.len());
+                }
                 new
             };
             if new {
                 fresh += 1;
                 let this = self.clone();
+                let waiting = self.waiting(&delivery.envelope);
                 workers.spawn(async move {
-                    let position = delivery.position;
-                    this.deliver(delivery).await;
-                    this.release();
+                    let (position, bytes) = (delivery.position, delivery.envelope.body.len());
+                    this.deliver(delivery, waiting).await;
+                    this.release(bytes);
                     this.forget_timer(position).await;
                     this.freed.notify_one();
                 });
@@ -221,24 +269,21 @@ impl DeliveryLoop {
         if delivery.envelope.topic != Topic::Landing || delivery.attempts > 0 {
             return self.enqueue_alone(delivery, workers);
         }
-        let mut queues = self.queues();
-        queues.held += 1;
-        let is_first = queues.lane.join(delivery);
-        drop(queues);
-        if is_first {
+        if self.join_lane(delivery) {
             workers.spawn(async move { self.land().await });
         }
     }
 
     fn enqueue_alone(self: Arc<Self>, delivery: Delivery, workers: &mut JoinSet<()>) {
         let key = (delivery.envelope.topic, delivery.envelope.key.clone());
+        let waiting = self.waiting(&delivery.envelope);
         let mut queues = self.queues();
-        queues.held += 1;
+        queues.held.add(delivery.envelope.body.len());
         if let Some(queue) = queues.by_key.get_mut(&key) {
-            queue.push_back(delivery);
+            queue.push_back((delivery, waiting));
             return;
         }
-        queues.by_key.insert(key.clone(), VecDeque::from([delivery]));
+        queues.by_key.insert(key.clone(), VecDeque::from([(delivery, waiting)]));
         drop(queues);
         let this = self.clone();
         workers.spawn(async move { this.work(key).await });
@@ -256,32 +301,41 @@ impl DeliveryLoop {
                 }
                 next
             };
-            let Some(delivery) = next else { return };
-            self.deliver(delivery).await;
-            self.handled();
+            let Some((delivery, waiting)) = next else { return };
+            let bytes = delivery.envelope.body.len();
+            self.deliver(delivery, waiting).await;
+            self.release(bytes);
         }
     }
 
-    /// One envelope less is held: there may be room for more.
-    fn handled(&self) {
-        let held = self.release();
-        if held == HELD_MAX / 2 || held == 0 {
+    /// One envelope less is held. Fetching goes on where there is room for many, not for one.
+    fn release(&self, bytes: usize) {
+        let mut queues = self.queues();
+        let before = queues.held;
+        queues.held.remove(bytes);
+        let is_low = |held: Sum| held.is_below(HELD_MAX / 2, HELD_BYTES_MAX / 2);
+        let freed = queues.held.count == 0 || (is_low(queues.held) && !is_low(before));
+        drop(queues);
+        if freed {
             self.freed.notify_one();
         }
     }
 
-    /// One envelope less is held; tells how many are left.
-    fn release(&self) -> usize {
-        let mut queues = self.queues();
-        queues.held = queues.held.saturating_sub(1);
-        queues.held
+    fn waiting(&self, envelope: &Envelope) -> Waiting {
+        // Nobody's envelopes stand in one line; so do those of topics that nobody floods.
+        let connection = match envelope.topic {
+            Topic::Events | Topic::Outbound | Topic::Calls => jobs::connection(envelope),
+            Topic::Landing | Topic::Timers | Topic::Failures => None,
+        };
+        self.admission.came(envelope.topic, &connection.unwrap_or_default())
     }
 
     /// Handles one envelope until it is done, given up, or the server stops.
-    async fn deliver(&self, delivery: Delivery) {
+    async fn deliver(&self, delivery: Delivery, waiting: Waiting) {
         let Delivery { position, mut attempts, envelope, .. } = delivery;
         loop {
-            let outcome = self.handle(&envelope, attempts).await;
+            // On the heap, and gone before the next wait: those that rest must be small.
+            let outcome = Box::pin(self.handle(&envelope, attempts, waiting.connection())).await;
             attempts = attempts.saturating_add(1);
             let reason = match outcome {
                 Outcome::Done => {
@@ -304,7 +358,7 @@ impl DeliveryLoop {
                             // trouble is not the envelope's.
                             attempts = attempts.min(ATTEMPTS_MAX / 2);
                         }
-                        if self.waited(after).await {
+                        if self.waited(after, envelope.body.len()).await {
                             continue;
                         }
                         return;
@@ -320,14 +374,27 @@ impl DeliveryLoop {
 
     /// Waits before the next attempt; false where the server stops. Who waits is not held, so
     /// that ten thousand replies to a dead address keep nothing else from being delivered.
-    async fn waited(&self, after: Duration) -> bool {
-        self.release();
-        self.freed.notify_one();
+    async fn waited(&self, after: Duration, bytes: usize) -> bool {
+        let rests = {
+            let mut queues = self.queues();
+            let rests = queues.resting.is_below(RESTING_MAX, RESTING_BYTES_MAX);
+            if rests {
+                queues.resting.add(bytes);
+            }
+            rests
+        };
+        if rests {
+            self.release(bytes);
+        }
         let go_on = tokio::select! {
             () = tokio::time::sleep(after) => true,
             () = stopped(self.stop.clone()) => false,
         };
-        self.queues().held += 1;
+        if rests {
+            let mut queues = self.queues();
+            queues.resting.remove(bytes);
+            queues.held.add(bytes);
+        }
         go_on
     }
 
@@ -356,12 +423,11 @@ impl DeliveryLoop {
         }
     }
 
-    async fn handle(&self, envelope: &Envelope, attempt: u32) -> Outcome {
+    async fn handle(&self, envelope: &Envelope, attempt: u32, line: &Arc<str>) -> Outcome {
         let Some(permits) = self.permits.get(&envelope.topic) else {
             return Outcome::GiveUp { reason: "nobody handles this topic".into() };
         };
-        // The semaphores are never closed.
-        let _permit = permits.acquire().await;
+        let _permit = permits.acquire(line).await;
         let app = &self.app;
         let handled = AssertUnwindSafe(async {
             match envelope.topic {

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod demo;
 mod doctor;
 pub mod events;
+mod fair;
 pub mod page;
 pub mod profile;
 pub mod replay;

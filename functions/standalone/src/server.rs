@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bootstrap::{Local, SystemClock, serve};
 use gateway::Gateway;
+use gateway::admission::Admission;
 use ports::{Clock, Deliveries};
 use runtime::app::{Terminal, TerminalLine};
 use runtime::{App, Limits, keys};
@@ -38,6 +39,8 @@ pub struct ServeOptions {
     pub json: bool,
     /// Bounds of the runtime; the command line knows none of them.
     pub limits: Limits,
+    /// Events that may wait to be handled before more are refused.
+    pub backlog_max: u32,
 }
 
 /// A running server.
@@ -88,11 +91,14 @@ impl Server {
         })?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let gateway = Gateway::new(app.clone(), Some(local.deliveries.clone()), stopped.clone());
+        let deliveries = local.deliveries.clone();
+        let admission = Arc::new(Admission::new(options.backlog_max));
+        let gateway = Gateway::new(app.clone(), Some(deliveries.clone()), stopped.clone())
+            .admitting(admission.clone());
         let router = gateway::router(gateway, page::router());
         let http = tokio::spawn(serve::http(listener, router, stopped.clone()));
         let delivery =
-            tokio::spawn(delivery::run(app.clone(), local.deliveries.clone(), stopped.clone()));
+            tokio::spawn(delivery::run(app.clone(), deliveries, admission, stopped.clone()));
         let sweeper = tokio::spawn(sweep(app.clone(), stopped));
         Ok(Self { address, key_file, app, local, stop, http, delivery, sweeper })
     }

@@ -28,7 +28,7 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Takes an envelope; true where nobody works on the lane yet.
-    pub(super) fn join(&mut self, delivery: Delivery) -> bool {
+    fn join(&mut self, delivery: Delivery) -> bool {
         self.waiting.push_back(delivery);
         !std::mem::replace(&mut self.is_busy, true)
     }
@@ -53,6 +53,18 @@ impl Lane {
 }
 
 impl DeliveryLoop {
+    /// Puts an envelope into the lane; true where nobody works on it yet.
+    pub(super) fn join_lane(&self, delivery: Delivery) -> bool {
+        let mut queues = self.queues();
+        queues.held.add(delivery.envelope.body.len());
+        queues.lane.join(delivery)
+    }
+
+    /// An envelope has landed, or goes on alone.
+    pub(super) fn leave_lane(&self, delivery: &Delivery) {
+        self.release(delivery.envelope.body.len());
+    }
+
     /// Lands batch after batch until nothing waits, or the server stops.
     pub(super) async fn land(&self) {
         loop {
@@ -66,7 +78,7 @@ impl DeliveryLoop {
             if let Ok(Ok(())) = landed {
                 for delivery in batch {
                     let _ = self.acks.send((delivery.position, None)).await;
-                    self.handled();
+                    self.leave_lane(&delivery);
                 }
                 continue;
             }

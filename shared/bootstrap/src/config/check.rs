@@ -155,6 +155,10 @@ fn fits(shape: Shape, value: &str) -> Result<(), String> {
             value.parse::<u32>().is_ok_and(|days| (1..=36_500).contains(&days)),
             "must be a whole number of days, 1 to 36500",
         ),
+        Shape::Count => or(
+            value.parse::<u32>().is_ok_and(|count| (2..=1_000_000).contains(&count)),
+            "must be a whole number, 2 to 1000000",
+        ),
         Shape::LogFilter => EnvFilter::try_new(value)
             .map(|_| ())
             .map_err(|error| format!("is not a log filter such as `runtime=debug,warn`: {error}")),

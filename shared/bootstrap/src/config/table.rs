@@ -16,6 +16,8 @@ pub enum Shape {
     Port,
     /// A whole number of days, at least 1.
     Days,
+    /// A whole number, 2 to 1000000.
+    Count,
     /// A filter of `tracing`.
     LogFilter,
     /// Lowercase letters, digits and `-`, `_`, `.`: part of a resource's name.
@@ -235,6 +237,14 @@ pub static SETTINGS: &[Setting] = &[
     setting("CHATFLOW_LISTEN", Shape::Text, "the address to listen on; port 0 is any free port")
         .default("127.0.0.1:8080")
         .read_by(Reader::Serve),
+    setting(
+        "CHATFLOW_BACKLOG_MAX",
+        Shape::Count,
+        "events that may wait to be handled; more are answered 503, or 429 where one connection \
+         has more than its share, with `Retry-After`",
+    )
+    .default("4000")
+    .read_by(Reader::Serve),
     setting("CHATFLOW_SERVER", Shape::Text, "the server that commands talk to")
         .default("http://127.0.0.1:8080")
         .read_by(Reader::Client),

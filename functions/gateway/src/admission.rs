@@ -1,0 +1,328 @@
+//! Who may come in while there is more to do than can be done: refused at once is better than
+//! accepted and late.
+//!
+//! One rule everywhere: whoever has fewer places than are free may take one more. Alone, a
+//! connection gets half of the places; two busy ones a third each; and one that was quiet always
+//! finds a free place. Nobody needs to be counted in beforehand, and nobody has to be told apart
+//! from a noisy one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::http::StatusCode;
+use ports::Topic;
+use tokio::time::{Duration, Instant};
+
+use crate::problem::Problem;
+
+/// Requests handled at the same time.
+const REQUESTS_MAX: usize = 2_048;
+/// What waits to go out (replies, calls), as a multiple of the events that may wait: an address
+/// that does not answer keeps its replies for minutes.
+const OUTGOING_FACTOR: usize = 10;
+/// Rows that wait to land, as a multiple of the events that may wait.
+const LANDING_FACTOR: usize = 2;
+/// The longest that somebody refused is asked to wait, in seconds.
+const RETRY_AFTER_MAX: u32 = 30;
+/// How long the rate of handling is counted before it is looked at.
+const RATE_EVERY: Duration = Duration::from_secs(1);
+
+/// Places that are shared by connections.
+#[derive(Debug, Default)]
+struct Pool {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    total: usize,
+    by_connection: HashMap<Arc<str>, usize>,
+}
+
+impl Pool {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many places a connection has.
+    fn of(&self, connection: &str) -> usize {
+        self.held().by_connection.get(connection).copied().unwrap_or_default()
+    }
+
+    /// Takes a place in any case.
+    fn take(self: &Arc<Self>, connection: &Arc<str>) -> Taken {
+        self.held().add(connection);
+        Taken { pool: self.clone(), connection: connection.clone() }
+    }
+
+    /// Takes a place where there is one for this connection.
+    fn try_take(self: &Arc<Self>, connection: &Arc<str>, limit: usize) -> Result<Taken, Why> {
+        let mut held = self.held();
+        let mine = held.by_connection.get(connection).copied().unwrap_or_default();
+        fits(mine, held.total, limit)?;
+        held.add(connection);
+        drop(held);
+        Ok(Taken { pool: self.clone(), connection: connection.clone() })
+    }
+}
+
+impl Held {
+    fn add(&mut self, connection: &Arc<str>) {
+        self.total += 1;
+        *self.by_connection.entry(connection.clone()).or_default() += 1;
+    }
+
+    fn remove(&mut self, connection: &Arc<str>) {
+        self.total = self.total.saturating_sub(1);
+        if let Some(count) = self.by_connection.get_mut(connection) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_connection.remove(connection);
+            }
+        }
+    }
+}
+
+/// A place; dropping it frees it.
+#[derive(Debug)]
+struct Taken {
+    pool: Arc<Pool>,
+    connection: Arc<str>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.pool.held().remove(&self.connection);
+    }
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Nobody gets one.
+    Full,
+    /// Others still do.
+    Share,
+}
+
+fn fits(mine: usize, total: usize, limit: usize) -> Result<(), Why> {
+    match limit.saturating_sub(total) {
+        0 => Err(Why::Full),
+        free if mine >= free => Err(Why::Share),
+        _ => Ok(()),
+    }
+}
+
+/// Bounds of what is under way, and who has how much of it.
+#[derive(Debug)]
+pub struct Admission {
+    backlog_max: usize,
+    requests: Arc<Pool>,
+    events: Arc<Pool>,
+    outgoing: Arc<Pool>,
+    handled: AtomicU64,
+    rate: Mutex<Rate>,
+}
+
+/// Events handled in a second, as counted last.
+#[derive(Debug)]
+struct Rate {
+    since: Instant,
+    handled: u64,
+    per_second: Option<f64>,
+}
+
+/// A request that is handled. Dropping it lets the next one in.
+#[derive(Debug)]
+pub struct Entered(#[expect(dead_code, reason = "held for its end")] Taken);
+
+/// Something that waits to be handled, or is. Dropping it says that it is done.
+#[derive(Debug)]
+pub struct Waiting {
+    connection: Arc<str>,
+    admission: Arc<Admission>,
+    topic: Topic,
+    _taken: Option<Taken>,
+}
+
+impl Waiting {
+    /// Whose it is; empty where that is nobody's.
+    pub fn connection(&self) -> &Arc<str> {
+        &self.connection
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.topic == Topic::Events {
+            self.admission.handled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Admission {
+    /// Lets in as long as fewer than `backlog_max` events wait to be handled.
+    pub fn new(backlog_max: u32) -> Self {
+        Self {
+            backlog_max: usize::try_from(backlog_max).unwrap_or(usize::MAX),
+            requests: Arc::default(),
+            events: Arc::default(),
+            outgoing: Arc::default(),
+            handled: AtomicU64::new(0),
+            rate: Mutex::new(Rate { since: Instant::now(), handled: 0, per_second: None }),
+        }
+    }
+
+    /// Lets a request in, or says no.
+    pub(crate) fn enter(&self, connection: &str) -> Result<Entered, Problem> {
+        let taken = self.requests.try_take(&connection.into(), REQUESTS_MAX);
+        taken.map(Entered).map_err(|why| refusal(why, "too many requests at once", 1))
+    }
+
+    /// Notes that something is to be handled, whether it should have been let in or not.
+    pub fn came(self: &Arc<Self>, topic: Topic, connection: &str) -> Waiting {
+        let connection: Arc<str> = connection.into();
+        let taken = match topic {
+            Topic::Events => Some(self.events.take(&connection)),
+            Topic::Outbound | Topic::Calls => Some(self.outgoing.take(&connection)),
+            Topic::Landing | Topic::Timers | Topic::Failures => None,
+        };
+        Waiting { connection, admission: self.clone(), topic, _taken: taken }
+    }
+
+    /// Whether one more event of a connection may be accepted, while so much waits in the store.
+    pub(crate) fn admit(&self, connection: &str, backlog: &[(Topic, u64)]) -> Result<(), Problem> {
+        let of = |wanted: &[Topic]| {
+            let some = backlog.iter().filter(|(topic, _)| wanted.contains(topic));
+            usize::try_from(some.map(|(_, count)| count).sum::<u64>()).unwrap_or(usize::MAX)
+        };
+        let events = of(&[Topic::Events]);
+        let landing = of(&[Topic::Landing]) / LANDING_FACTOR;
+        // After a start the store knows of more than was counted here.
+        let waiting = events.max(landing).max(self.events.held().total);
+        fits(self.events.of(connection), waiting, self.backlog_max).map_err(|why| {
+            let what = "more messages have come than are handled so fast";
+            refusal(why, what, self.drained_after(waiting))
+        })?;
+        let outgoing = of(&[Topic::Outbound, Topic::Calls]);
+        let most = self.backlog_max.saturating_mul(OUTGOING_FACTOR);
+        fits(self.outgoing.of(connection), outgoing, most).map_err(|why| {
+            let what = "too many replies and calls wait for addresses that do not answer";
+            refusal(why, what, RETRY_AFTER_MAX)
+        })
+    }
+
+    /// Seconds until so many events are handled, as fast as they were lately.
+    fn drained_after(&self, waiting: usize) -> u32 {
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = rate.since.elapsed();
+        if passed >= RATE_EVERY {
+            let handled = self.handled.load(Ordering::Relaxed);
+            let more = u32::try_from(handled - rate.handled).unwrap_or(u32::MAX);
+            rate.per_second = Some(f64::from(more) / passed.as_secs_f64());
+            (rate.since, rate.handled) = (Instant::now(), handled);
+        }
+        let Some(per_second) = rate.per_second else { return 1 };
+        let waiting = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX));
+        seconds(waiting / per_second)
+    }
+}
+
+/// Whole seconds, from one to the longest; of what is no number, the longest.
+fn seconds(wait: f64) -> u32 {
+    (1..RETRY_AFTER_MAX).find(|seconds| f64::from(*seconds) >= wait).unwrap_or(RETRY_AFTER_MAX)
+}
+
+fn refusal(why: Why, what: &str, seconds: u32) -> Problem {
+    let (status, whose) = match why {
+        Why::Full => (StatusCode::SERVICE_UNAVAILABLE, ""),
+        Why::Share => (StatusCode::TOO_MANY_REQUESTS, " on this connection"),
+    };
+    let mut problem = Problem::new(status, format!("{what}{whose}; try again in {seconds} s"));
+    problem.retry_after_seconds = Some(seconds.into());
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(result: Result<(), Problem>) -> u16 {
+        result.map_or_else(|problem| problem.status, |()| 200)
+    }
+
+    /// Takes places until there are no more for this connection; tells how many it got.
+    fn fill(admission: &Arc<Admission>, connection: &str, all: &mut Vec<Waiting>) -> usize {
+        let before = all.len();
+        while admission.admit(connection, &[]).is_ok() {
+            all.push(admission.came(Topic::Events, connection));
+        }
+        all.len() - before
+    }
+
+    #[test]
+    fn alone_a_connection_gets_half_and_the_quiet_find_room() {
+        let admission = Arc::new(Admission::new(100));
+        let mut all = Vec::new();
+        assert_eq!(fill(&admission, "noisy", &mut all), 50);
+        assert_eq!(status(admission.admit("noisy", &[])), 429);
+        assert_eq!(fill(&admission, "quiet", &mut all), 25);
+        assert_eq!(fill(&admission, "late", &mut all), 13);
+        all.clear();
+        assert_eq!(status(admission.admit("noisy", &[])), 200);
+        assert_eq!(admission.events.held().by_connection.len(), 0, "nobody is remembered");
+    }
+
+    #[test]
+    fn what_the_store_holds_counts_for_everybody() {
+        let admission = Arc::new(Admission::new(100));
+        let full = [(Topic::Events, 100), (Topic::Timers, 1_000_000)];
+        assert_eq!(status(admission.admit("any", &full)), 503);
+        assert_eq!(status(admission.admit("any", &full[1..])), 200);
+        assert_eq!(status(admission.admit("any", &[(Topic::Landing, 199)])), 200);
+        assert_eq!(status(admission.admit("any", &[(Topic::Landing, 200)])), 503);
+    }
+
+    #[test]
+    fn replies_to_a_dead_address_stop_their_connection_only() {
+        let admission = Arc::new(Admission::new(10));
+        let dead: Vec<Waiting> = (0..50).map(|_| admission.came(Topic::Outbound, "dead")).collect();
+        let backlog = [(Topic::Outbound, 50)];
+        let refused = admission.admit("dead", &backlog).unwrap_err();
+        assert_eq!((refused.status, refused.retry_after_seconds), (429, Some(30)));
+        assert_eq!(status(admission.admit("other", &backlog)), 200);
+        drop(dead);
+        assert_eq!(status(admission.admit("dead", &[])), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_is_told_when_there_will_be_room() {
+        let admission = Arc::new(Admission::new(100));
+        let full = [(Topic::Events, 100)];
+        let after = || admission.admit("any", &full).unwrap_err().retry_after_seconds;
+        assert_eq!(after(), Some(1), "nothing is known yet");
+        drop((0..40).map(|_| admission.came(Topic::Events, "any")).collect::<Vec<_>>());
+        tokio::time::advance(RATE_EVERY).await;
+        assert_eq!(after(), Some(3), "100 at 40 in a second");
+        tokio::time::advance(RATE_EVERY).await;
+        assert_eq!(after(), Some(30), "nothing is handled");
+    }
+
+    #[test]
+    fn requests_under_way_are_bounded_by_connection_and_in_all() {
+        let admission = Admission::new(100);
+        let enter = |connection| {
+            let entered = std::iter::from_fn(|| admission.enter(connection).ok());
+            entered.collect::<Vec<_>>()
+        };
+        let noisy = enter("noisy");
+        assert_eq!(noisy.len(), REQUESTS_MAX / 2);
+        let refused = admission.enter("noisy").unwrap_err();
+        assert_eq!((refused.status, refused.retry_after_seconds), (429, Some(1)));
+        let quiet = enter("quiet");
+        assert_eq!(quiet.len(), REQUESTS_MAX / 4);
+        drop(noisy);
+        assert!(admission.enter("noisy").is_ok());
+    }
+}
