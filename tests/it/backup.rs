@@ -12,7 +12,7 @@ use standalone::client::{Client, ServerArgs};
 use tokio::task::JoinHandle;
 
 use crate::partner::{Partner, Says};
-use crate::process::{Crowd, messages, set_up, settle};
+use crate::crowd::{Crowd, messages, set_up, settle};
 use crate::program::{Process, chatflow, run, told};
 
 /// Runs a command beside the server and the people who write to it.
@@ -64,7 +64,7 @@ async fn a_backup_made_under_load_is_restored_and_served() {
     let writers: Vec<JoinHandle<()>> = (0..PEOPLE)
         .map(|person| tokio::spawn(crowd.clone().write(person, process.client())))
         .collect();
-    let total = || crowd.total.load(Ordering::Relaxed);
+    let total = || crowd.total();
     let go_on = async |enough: usize| {
         while total() < enough {
             assert!(!writers.iter().all(JoinHandle::is_finished), "the server takes nothing");
@@ -72,7 +72,7 @@ async fn a_backup_made_under_load_is_restored_and_served() {
         }
     };
     go_on(40).await;
-    let accepted: Vec<usize> = crowd.accepted.iter().map(|count| *count.lock().unwrap()).collect();
+    let accepted: Vec<usize> = (0..PEOPLE).map(|person| crowd.accepted(person)).collect();
     let made = json_of(&["backup", path(&file), "--data", path(&data)]).await;
     assert_eq!(made["bytes"], file.metadata().unwrap().len());
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);

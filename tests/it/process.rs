@@ -1,188 +1,19 @@
 //! The program as a process: its line, its key, its ends, its mistakes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
 use it::TestApp;
 use serde_json::{Value, json};
-use standalone::client::Client;
 use tokio::task::JoinHandle;
 
-use crate::bench::Dice;
+use crate::crowd::{Crowd, messages, set_up, settle};
 use crate::partner::{Partner, Says};
 use crate::program::{Process, against, command, run, told};
 use crate::replies::ECHO;
-
-const JSON: &str = "application/json";
-
-async fn send(client: &Client, method: Method, path: &str, body: &Value) -> u16 {
-    let body = Some((JSON, body.to_string().into_bytes()));
-    client.send(method, path, body).await.map_or(0, |answer| answer.status)
-}
-
-/// Sets the echo flow and its connection up at a server; replies go to the partner.
-pub(crate) async fn set_up(client: &Client, partner: &Partner) {
-    let body = Some(("application/yaml", ECHO.as_bytes().to_vec()));
-    client.expect(Method::PUT, "/v1/flows/echo", body).await.unwrap();
-    client.expect(Method::POST, "/v1/flows/echo/publish", None).await.unwrap();
-    let connection = json!({
-        "id": "erp", "unsigned_from_loopback": true, "allowed_hosts": [partner.host],
-        "reply": { "to": "url", "url": format!("http://{}/", partner.host) },
-        "default_flow": "echo",
-    });
-    assert_eq!(send(client, Method::PUT, "/v1/connections/erp", &connection).await, 200);
-}
-
-/// Waits until the server has nothing left to do but timers.
-pub(crate) async fn settle(client: &Client) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
-        loop {
-            let overview = client.get("/v1/reports/overview").await.unwrap();
-            let topics = overview["backlog"].as_array().unwrap().iter();
-            let left: u64 = topics
-                .filter(|topic| topic["topic"] != "timers")
-                .map(|topic| topic["count"].as_u64().unwrap())
-                .sum();
-            if left == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "the backlog never empties");
-}
-
-/// All messages of the connection, oldest first.
-pub(crate) async fn messages(client: &Client) -> Vec<Value> {
-    let mut all: Vec<Value> = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/v1/messages?connection=erp&order=oldest&limit=1000{cursor}");
-        let page = client.get(&path).await.unwrap();
-        all.extend(page["items"].as_array().unwrap().iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return all,
-        }
-    }
-}
-
-/// The people who write while the server is killed: each knows what was accepted.
-pub(crate) struct Crowd {
-    pub(crate) accepted: Vec<Mutex<usize>>,
-    pub(crate) total: AtomicUsize,
-}
-
-impl Crowd {
-    pub(crate) fn new(people: usize) -> Arc<Self> {
-        let accepted = (0..people).map(|_| Mutex::new(0)).collect();
-        Arc::new(Self { accepted, total: AtomicUsize::new(0) })
-    }
-
-    /// One person writes until the server is gone. What was not accepted is written again next
-    /// time, for nobody knows whether it arrived.
-    pub(crate) async fn write(self: Arc<Self>, person: usize, client: Client) {
-        while self.write_once(person, &client).await {}
-    }
-
-    /// One message; false where nobody said that it was accepted.
-    async fn write_once(&self, person: usize, client: &Client) -> bool {
-        let number = *self.accepted[person].lock().unwrap();
-        let body = json!({
-            "id": format!("c{person}/{number}"), "contact": { "id": format!("c{person}") },
-            "text": format!("m{number}"),
-        });
-        let accepted = send(client, Method::POST, "/webhooks/erp", &body).await == 200;
-        if accepted {
-            *self.accepted[person].lock().unwrap() += 1;
-            self.total.fetch_add(1, Ordering::Relaxed);
-        }
-        accepted
-    }
-
-    /// Everybody was heard once, in order, and answered once, in order.
-    fn assert_heard_and_answered(&self, all: &[Value]) {
-        let text = |message: &Value| message["content"]["text"].as_str().unwrap().to_owned();
-        let mut talks: BTreeMap<&str, (Vec<String>, Vec<String>)> = BTreeMap::new();
-        for message in all {
-            let (heard, answered) = talks.entry(message["contact"].as_str().unwrap()).or_default();
-            if message["direction"] == "in" {
-                assert_eq!(message["state"], "processed", "{message}");
-                heard.push(text(message));
-            } else {
-                assert_eq!(message["state"], "sent", "{message}");
-                answered.push(text(message));
-            }
-        }
-        assert_eq!(talks.len(), self.accepted.len());
-        for (person, accepted) in self.accepted.iter().enumerate() {
-            let count = *accepted.lock().unwrap();
-            let (heard, answered) = &talks[format!("c{person}").as_str()];
-            let expected: Vec<String> = (0..count).map(|n| format!("m{n}")).collect();
-            assert_eq!(*heard, expected);
-            let expected: Vec<String> = (0..count).map(|n| format!("{n}: m{n}")).collect();
-            assert_eq!(*answered, expected);
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_any_instant_it_loses_nothing_and_doubles_nothing() {
-    const PEOPLE: usize = 8;
-    let seed = RandomState::new().build_hasher().finish();
-    eprintln!("seed {seed}");
-    let mut dice = Dice(seed);
-    let data = tempfile::tempdir().unwrap();
-    let partner = Partner::saying(&[Says::Status(200)]).await;
-    let crowd = Crowd::new(PEOPLE);
-    let mut process = Process::serve(data.path());
-    set_up(&process.client(), &partner).await;
-    for _ in 0..4 {
-        let before = crowd.total.load(Ordering::Relaxed);
-        let writers: Vec<JoinHandle<()>> = (0..PEOPLE)
-            .map(|person| tokio::spawn(crowd.clone().write(person, process.client())))
-            .collect();
-        let enough = before + 5 + dice.below(40);
-        while crowd.total.load(Ordering::Relaxed) < enough {
-            assert!(!writers.iter().all(JoinHandle::is_finished), "the server takes nothing");
-            tokio::time::sleep(Duration::from_micros(100)).await;
-        }
-        process.kill();
-        futures::future::join_all(writers).await;
-        process = Process::serve(data.path());
-    }
-    let client = process.client();
-    // Who was left without an answer writes the same message once more.
-    for person in 0..PEOPLE {
-        assert!(crowd.write_once(person, &client).await);
-    }
-    settle(&client).await;
-    let all = messages(&client).await;
-    crowd.assert_heard_and_answered(&all);
-    // Every reply reached the other side, under its one id.
-    let sent: BTreeSet<&str> = all
-        .iter()
-        .filter(|message| message["direction"] == "out")
-        .map(|message| message["id"].as_str().unwrap())
-        .collect();
-    let asked = partner.asked();
-    let came: BTreeSet<&str> = asked.iter().map(|asked| asked.header("webhook-id")).collect();
-    assert_eq!(sent, came, "seed {seed}");
-    let failures = client.get("/v1/failures").await.unwrap();
-    assert_eq!(failures["items"], json!([]));
-    let landed = client.get("/v1/tables").await.unwrap();
-    let tables = landed["items"].as_array().unwrap();
-    let current = tables.iter().find(|table| table["table"] == "messages").unwrap();
-    assert_eq!(current["current"], all.len(), "every message landed");
-    assert!(process.terminate().0.success());
-    let (code, out, _) = told(&run(&["verify", "--data", data.path().to_str().unwrap()]));
-    assert_eq!(code, 0, "{out}");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asked_to_end_it_ends_in_time_and_has_lost_nothing() {
@@ -207,7 +38,7 @@ async fn asked_to_end_it_ends_in_time_and_has_lost_nothing() {
     let crowd = Crowd::new(4);
     let writers: Vec<JoinHandle<()>> =
         (0..4).map(|one| tokio::spawn(crowd.clone().write(one, process.client()))).collect();
-    while crowd.total.load(Ordering::Relaxed) < 20 || partner.asked().is_empty() {
+    while crowd.total() < 20 || partner.asked().is_empty() {
         assert!(!writers.iter().all(JoinHandle::is_finished), "the server takes nothing");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -225,7 +56,7 @@ async fn asked_to_end_it_ends_in_time_and_has_lost_nothing() {
     let client = process.client();
     settle(&client).await;
     let all = messages(&client).await;
-    let accepted = crowd.total.load(Ordering::Relaxed);
+    let accepted = crowd.total();
     for (direction, state) in [("in", "processed"), ("out", "sent")] {
         let some: Vec<&Value> =
             all.iter().filter(|message| message["direction"] == direction).collect();

@@ -60,11 +60,24 @@ fn is_part_of_the_program(name: &str) -> bool {
 
 /// A command that does not see the settings of the one who runs the tests.
 pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(chatflow());
-    for name in ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "PROFILE", "LOG"] {
+    let mut command = without_settings(Command::new(chatflow()));
+    command.args(args);
+    command
+}
+
+fn without_settings(mut command: Command) -> Command {
+    for name in
+        ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "PROFILE", "LOG", "BACKLOG_MAX", "FAULTS"]
+    {
         command.env_remove(format!("CHATFLOW_{name}"));
     }
-    command.args(args);
+    command
+}
+
+/// The same, where what is too large for a file is an error and not the end (`SIGXFSZ`).
+pub(crate) fn command_under_limits(args: &[&str]) -> Command {
+    let mut command = without_settings(Command::new("sh"));
+    command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"]).arg(chatflow()).args(args);
     command
 }
 
@@ -90,11 +103,20 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a server with the demo and waits for its line.
     pub(crate) fn serve(data: &Path) -> Self {
-        Self::serve_at(data, "127.0.0.1:0")
+        Self::start(command, data, "127.0.0.1:0")
     }
 
     /// The same at an address.
     pub(crate) fn serve_at(data: &Path, address: &str) -> Self {
+        Self::start(command, data, address)
+    }
+
+    /// The same, by a command of its own.
+    pub(crate) fn start(
+        command: impl Fn(&[&str]) -> Command,
+        data: &Path,
+        address: &str,
+    ) -> Self {
         let data = data.to_str().expect("a path of plain text");
         let args = ["serve", "--data", data, "--listen", address, "--demo", "--json"];
         let mut child = command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -115,6 +137,17 @@ impl Process {
             .expect("a client")
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
     /// Ends it at once, in whatever it does: `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
@@ -124,9 +157,7 @@ impl Process {
     /// Asks it to end; gives how it ended, how long it took, and what else it printed.
     pub(crate) fn terminate(mut self) -> (ExitStatus, Duration, String) {
         let begun = Instant::now();
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(sent.success());
+        self.signal("TERM");
         let status = self.wait();
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut self.output, &mut rest).expect("its output");
