@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use standalone::client::{Client, ServerArgs};
 use tokio::task::JoinHandle;
 
-use crate::partner::{Partner, Says};
 use crate::crowd::{Crowd, messages, set_up, settle};
+use crate::partner::{Partner, Says};
 use crate::program::{Process, chatflow, run, told};
 
 /// Runs a command beside the server and the people who write to it.

@@ -143,7 +143,7 @@ impl Crowd {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn accepted(&self, person: usize) -> usize {
+    pub(crate) fn accepted(&self, person: usize) -> usize {
         *self.accepted[person].lock().unwrap()
     }
 

@@ -112,11 +112,7 @@ impl Process {
     }
 
     /// The same, by a command of its own.
-    pub(crate) fn start(
-        command: impl Fn(&[&str]) -> Command,
-        data: &Path,
-        address: &str,
-    ) -> Self {
+    pub(crate) fn start(command: impl Fn(&[&str]) -> Command, data: &Path, address: &str) -> Self {
         let data = data.to_str().expect("a path of plain text");
         let args = ["serve", "--data", data, "--listen", address, "--demo", "--json"];
         let mut child = command(&args).stdout(Stdio::piped()).spawn().expect("it starts");

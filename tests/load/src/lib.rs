@@ -7,6 +7,7 @@
 //! | [`instructions`] | counts of instructions: `scripts/bench instructions` |
 //! | [`machine`] | what the numbers were measured on |
 //! | [`measure`] | the order of what is measured |
+//! | [`overload`] | more than can be handled, in open loops |
 //! | [`process`] | what a process used |
 //! | [`report`] | the numbers, for people, and the targets |
 //! | [`scale`] | large files: `scripts/bench scale` |
@@ -18,6 +19,7 @@ pub mod client;
 pub mod instructions;
 pub mod machine;
 pub mod measure;
+pub mod overload;
 pub mod process;
 pub mod report;
 pub mod scale;

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
 use serde::Serialize;
 
 use crate::client::Client;
@@ -23,8 +22,7 @@ const CONVERSATIONS_MAX: u32 = 400;
 const REST: Duration = Duration::from_secs(2);
 
 /// How fast the local server is, beside the least that does the same work.
-#[derive(Debug, Clone, Parser)]
-#[command(name = "load", max_term_width = 100)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// People who talk at the same time, each measured on its own.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256],

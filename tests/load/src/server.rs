@@ -39,6 +39,9 @@ steps:
   done: {type: end}
 "#;
 
+/// The connection that everybody talks on, where nothing else is said.
+const CONNECTION: &str = "load";
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -93,7 +96,7 @@ impl Server {
             Kind::Chatflow => command.args(["serve", "--demo", "--json"]),
         };
         command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data);
-        for name in ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "LOG", "BACKEND"] {
+        for name in ["DATA", "LISTEN", "SERVER", "API_KEY_FILE", "LOG", "BACKEND", "BACKLOG_MAX"] {
             command.env_remove(format!("CHATFLOW_{name}"));
         }
         let began = Instant::now();
@@ -118,12 +121,20 @@ impl Server {
             return Ok(());
         }
         self.publish(client, "load", FLOW).await?;
+        self.connect(client, sink, CONNECTION).await
+    }
+
+    /// Opens a further webhook, whose replies go to the sink.
+    ///
+    /// # Errors
+    /// Where the server refuses it.
+    pub async fn connect(&self, client: &Client, sink: &Sink, id: &str) -> anyhow::Result<()> {
         let connection = json!({
-            "id": "load", "unsigned_from_loopback": true, "allowed_hosts": [sink.host()],
+            "id": id, "unsigned_from_loopback": true, "allowed_hosts": [sink.host()],
             "reply": { "to": "url", "url": sink.url() },
         });
         let body = ("application/json", connection.to_string());
-        self.api(client, Method::PUT, "/v1/connections/load", Some(body)).await?;
+        self.api(client, Method::PUT, &format!("/v1/connections/{id}"), Some(body)).await?;
         Ok(())
     }
 
@@ -170,7 +181,12 @@ impl Server {
 
     /// Where messages go.
     pub fn webhook(&self) -> String {
-        self.at("/webhooks/load")
+        self.webhook_of(CONNECTION)
+    }
+
+    /// Where messages of a connection go.
+    pub fn webhook_of(&self, connection: &str) -> String {
+        self.at(&format!("/webhooks/{connection}"))
     }
 
     /// Waits until nothing is left to do: the rows of the last turns have landed.

@@ -65,6 +65,11 @@ impl Latencies {
         self.0.push(since.elapsed().as_secs_f64() * 1_000.0);
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
     fn merge(&mut self, other: Self) {
         self.0.extend(other.0);
     }
