@@ -102,7 +102,8 @@ pub struct DeliveryLoop {
     stop: watch::Receiver<bool>,
 }
 
-/// Handlers of a topic that run at the same time.
+/// Handlers of a topic that run at the same time for one connection; for all of them together
+/// there are twice as many.
 fn parallel(topic: Topic) -> usize {
     match topic {
         Topic::Events => 64,
@@ -123,7 +124,8 @@ pub async fn run(
 ) {
     let (acks, written) = mpsc::channel(ACKS * 4);
     let writer = tokio::spawn(write_acks(deliveries.clone(), written, stop.clone()));
-    let permits = Topic::ALL.into_iter().map(|topic| (topic, Fair::new(parallel(topic)))).collect();
+    let permits =
+        Topic::ALL.into_iter().map(|topic| (topic, Fair::new(2 * parallel(topic)))).collect();
     let clock = app.clock().clone();
     let this = Arc::new(DeliveryLoop {
         app,
@@ -313,7 +315,7 @@ impl DeliveryLoop {
         let mut queues = self.queues();
         let before = queues.held;
         queues.held.remove(bytes);
-        let is_low = |held: Sum| held.is_below(HELD_MAX / 2, HELD_BYTES_MAX / 2);
+        let is_low = |held: Sum| held.is_below(HELD_MAX / 4 * 3, HELD_BYTES_MAX / 4 * 3);
         let freed = queues.held.count == 0 || (is_low(queues.held) && !is_low(before));
         drop(queues);
         if freed {

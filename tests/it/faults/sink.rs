@@ -10,6 +10,7 @@ use runtime::Limits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::dice;
 use crate::bench::Dice;
@@ -42,6 +43,7 @@ struct Sink {
     host: String,
     came: Came,
     does: Arc<Mutex<Box<dyn FnMut() -> Does + Send>>>,
+    recovered: watch::Sender<bool>,
 }
 
 impl Sink {
@@ -52,17 +54,20 @@ impl Sink {
         let does: Arc<Mutex<Box<dyn FnMut() -> Does + Send>>> =
             Arc::new(Mutex::new(Box::new(does)));
         let (all, decide) = (came.clone(), does.clone());
+        let (recovered, recovers) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let what = decide.lock().unwrap_or_else(PoisonError::into_inner)();
-                tokio::spawn(meet(stream, what, all.clone()));
+                tokio::spawn(meet(stream, what, all.clone(), recovers.clone()));
             }
         });
-        Self { host, came, does }
+        Self { host, came, does, recovered }
     }
 
+    /// It answers from now on; connections that hang are closed.
     fn recovers(&self) {
         *self.does.lock().unwrap() = Box::new(|| Does::Answers);
+        self.recovered.send_replace(true);
     }
 
     fn came(&self) -> Vec<(String, Does)> {
@@ -80,7 +85,7 @@ impl Sink {
 }
 
 /// One connection, for one request.
-async fn meet(mut stream: TcpStream, does: Does, came: Came) {
+async fn meet(mut stream: TcpStream, does: Does, came: Came, mut recovers: watch::Receiver<bool>) {
     if does == Does::ResetsAtOnce {
         let _ = stream.set_zero_linger();
         return;
@@ -101,8 +106,12 @@ async fn meet(mut stream: TcpStream, does: Does, came: Came) {
             let _ = stream.write_all(answer.as_bytes()).await;
         }
         Does::Hangs => {
-            // Until the other side goes.
-            let _ = stream.read(&mut [0; 16]).await;
+            // Until the other side goes, or this one comes back.
+            let mut more = [0; 16];
+            tokio::select! {
+                _ = stream.read(&mut more) => {}
+                _ = recovers.wait_for(|recovered| *recovered) => {}
+            }
         }
         Does::ResetsAtOnce | Does::ResetsAfterReading => {
             let _ = stream.set_zero_linger();
@@ -131,11 +140,15 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
 }
 
 async fn echoing(sink: &Sink, attempts: u32) -> TestApp {
+    echoing_within(sink, attempts, Duration::from_millis(200)).await
+}
+
+async fn echoing_within(sink: &Sink, attempts: u32, send_timeout: Duration) -> TestApp {
     let limits = Limits {
         send_attempts_max: attempts,
         send_backoff_first: Duration::from_millis(1),
         send_backoff_max: Duration::from_millis(20),
-        send_timeout: Duration::from_millis(200),
+        send_timeout,
         ..Limits::default()
     };
     let app = TestApp::with_limits(limits).await;
@@ -238,7 +251,8 @@ async fn a_reply_that_may_have_arrived_is_unknown_and_any_other_failed() {
 #[tokio::test]
 async fn an_address_that_hangs_holds_up_nobody_else() {
     let (sink, other) = (Sink::new(|| Does::Hangs).await, Sink::new(|| Does::Answers).await);
-    let app = echoing(&sink, 1_000).await;
+    // For longer than the test waits: nobody gets a place because somebody else's time is up.
+    let app = echoing_within(&sink, 1_000, Duration::from_secs(110)).await;
     let connection = json!({
         "id": "other", "unsigned_from_loopback": true, "allowed_hosts": [other.host],
         "reply": { "to": "url", "url": format!("http://{}/", other.host) },
