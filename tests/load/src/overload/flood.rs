@@ -17,8 +17,9 @@ use crate::talk::{Latencies, TURNS};
 
 /// Messages go out in bundles, this often.
 const TICK: Duration = Duration::from_millis(5);
-/// Requests that wait for their answer; beyond them none is sent, which counts as not offered.
-const OPEN_MAX: usize = 4_000;
+/// Requests that wait for their answer: as many as a process may usually have files. Beyond them
+/// none is sent, which counts as not offered.
+const OPEN_MAX: usize = 900;
 
 /// The message of a turn, from 1.
 pub(super) fn message(contact: &str, turn: u32) -> Value {
