@@ -47,7 +47,7 @@ use problem::Problem;
 /// Bytes of bodies read at the same time.
 const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Events that may wait to be handled, where nobody says otherwise.
-pub const BACKLOG_MAX: u32 = 4_000;
+pub const BACKLOG_MAX: u32 = 2_000;
 /// Streams open at the same time.
 const STREAMS_MAX: usize = 2_000;
 /// How long one request may take.

@@ -34,6 +34,9 @@ const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Beyond them those that wait are held as well.
 const RESTING_MAX: usize = 10_000;
 const RESTING_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Envelopes with rows to land that are held before events wait for them. Rows come of events, and
+/// where they land more slowly they would fill what is held, and events would stand behind them.
+const ROWS_MAX: usize = 2_000;
 /// Attempts before an envelope becomes a failure; with the waits between them about half an hour.
 const ATTEMPTS_MAX: u32 = 40;
 /// Acknowledgements written at a time.
@@ -55,6 +58,8 @@ struct Queues {
     lane: Lane,
     held: Sum,
     resting: Sum,
+    /// Envelopes held that have rows to land.
+    rows: usize,
 }
 
 /// Envelopes, and the bytes of their bodies.
@@ -97,6 +102,8 @@ pub struct DeliveryLoop {
     queues: Mutex<Queues>,
     permits: HashMap<Topic, Arc<Fair>>,
     admission: Arc<Admission>,
+    /// Whether rows land more slowly than they come.
+    behind: watch::Sender<bool>,
     acks: mpsc::Sender<Ack>,
     freed: Notify,
     stop: watch::Receiver<bool>,
@@ -134,6 +141,7 @@ pub async fn run(
         queues: Mutex::default(),
         permits,
         admission,
+        behind: watch::Sender::new(false),
         acks,
         freed: Notify::new(),
         stop,
@@ -279,6 +287,7 @@ impl DeliveryLoop {
     fn enqueue_alone(self: Arc<Self>, delivery: Delivery, workers: &mut JoinSet<()>) {
         let key = (delivery.envelope.topic, delivery.envelope.key.clone());
         let waiting = self.waiting(&delivery.envelope);
+        self.count_rows(key.0, true);
         let mut queues = self.queues();
         queues.held.add(delivery.envelope.body.len());
         if let Some(queue) = queues.by_key.get_mut(&key) {
@@ -306,8 +315,23 @@ impl DeliveryLoop {
             let Some((delivery, waiting)) = next else { return };
             let bytes = delivery.envelope.body.len();
             self.deliver(delivery, waiting).await;
+            self.count_rows(key.0, false);
             self.release(bytes);
         }
+    }
+
+    /// Counts an envelope that came or went, where it has rows to land.
+    fn count_rows(&self, topic: Topic, came: bool) {
+        if topic != Topic::Landing {
+            return;
+        }
+        let mut queues = self.queues();
+        queues.rows = if came { queues.rows + 1 } else { queues.rows.saturating_sub(1) };
+        self.behind.send_if_modified(|behind| {
+            let most = if *behind { ROWS_MAX / 4 * 3 } else { ROWS_MAX };
+            let is_behind = queues.rows >= most;
+            std::mem::replace(behind, is_behind) != is_behind
+        });
     }
 
     /// One envelope less is held. Fetching goes on where there is room for many, not for one.
@@ -360,7 +384,11 @@ impl DeliveryLoop {
                             // trouble is not the envelope's.
                             attempts = attempts.min(ATTEMPTS_MAX / 2);
                         }
-                        if self.waited(after, envelope.body.len()).await {
+                        // Rows in trouble must not hold conversations up.
+                        self.count_rows(envelope.topic, false);
+                        let go_on = self.waited(after, envelope.body.len()).await;
+                        self.count_rows(envelope.topic, true);
+                        if go_on {
                             continue;
                         }
                         return;
@@ -430,6 +458,13 @@ impl DeliveryLoop {
             return Outcome::GiveUp { reason: "nobody handles this topic".into() };
         };
         let _permit = permits.acquire(line).await;
+        if envelope.topic == Topic::Events {
+            let mut behind = self.behind.subscribe();
+            tokio::select! {
+                _ = behind.wait_for(|behind| !*behind) => {}
+                () = stopped(self.stop.clone()) => {}
+            }
+        }
         let app = &self.app;
         let handled = AssertUnwindSafe(async {
             match envelope.topic {

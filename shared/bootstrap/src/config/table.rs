@@ -243,7 +243,7 @@ pub static SETTINGS: &[Setting] = &[
         "events that may wait to be handled; more are answered 503, or 429 where one connection \
          has more than its share, with `Retry-After`",
     )
-    .default("4000")
+    .default("2000")
     .read_by(Reader::Serve),
     setting("CHATFLOW_SERVER", Shape::Text, "the server that commands talk to")
         .default("http://127.0.0.1:8080")
