@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use ports::Delivery;
+use ports::{Delivery, Topic};
 
 use super::DeliveryLoop;
 
@@ -55,6 +55,7 @@ impl Lane {
 impl DeliveryLoop {
     /// Puts an envelope into the lane; true where nobody works on it yet.
     pub(super) fn join_lane(&self, delivery: Delivery) -> bool {
+        self.count_rows(Topic::Landing, true);
         let mut queues = self.queues();
         queues.held.add(delivery.envelope.body.len());
         queues.lane.join(delivery)
@@ -62,6 +63,7 @@ impl DeliveryLoop {
 
     /// An envelope has landed, or goes on alone.
     pub(super) fn leave_lane(&self, delivery: &Delivery) {
+        self.count_rows(Topic::Landing, false);
         self.release(delivery.envelope.body.len());
     }
 
