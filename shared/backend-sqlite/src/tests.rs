@@ -341,7 +341,7 @@ async fn what_is_at_hand_is_what_the_file_has() {
         (stored.conversation.as_ref(), stored.tasks.first()),
         (Some(&conversation), Some(&task))
     );
-    assert!(sqlite.inner.recent.turn(&conversation.id, &[task.id.clone()]).is_some());
+    assert!(sqlite.inner.recent.turn(&conversation.id, std::slice::from_ref(&task.id)).is_some());
 
     let update = |task: &Task| TaskWrite { task: task.clone(), expected: 1, create: false };
 
