@@ -5,8 +5,9 @@
 //! so a crash delivers it again. Connections take turns ([`crate::fair`]).
 
 mod lane;
+mod queues;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,18 +23,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::fair::Fair;
-use lane::Lane;
+use queues::{Key, Queues};
 
 /// Envelopes fetched at a time.
 const FETCH: usize = 1_000;
-/// Envelopes held in memory; beyond them nothing more is fetched.
-const HELD_MAX: usize = 10_000;
-/// Bytes of bodies held in memory; beyond them nothing more is fetched.
-const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Envelopes that wait for their next attempt without being held, and the bytes of their bodies.
-/// Beyond them those that wait are held as well.
-const RESTING_MAX: usize = 10_000;
-const RESTING_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Envelopes with rows to land that are held before events wait for them. Rows come of events, and
 /// where they land more slowly they would fill what is held, and events would stand behind them.
 const ROWS_MAX: usize = 2_000;
@@ -47,49 +40,6 @@ const ACK_ATTEMPTS_MAX: u32 = 4;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long the handlers under way may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(4);
-
-type Key = (Topic, String);
-
-#[derive(Default)]
-struct Queues {
-    by_key: HashMap<Key, VecDeque<(Delivery, Waiting)>>,
-    /// Positions of timers under way: they are found again until they are acknowledged.
-    timers: HashSet<i64>,
-    lane: Lane,
-    held: Sum,
-    resting: Sum,
-    /// Envelopes held that have rows to land.
-    rows: usize,
-}
-
-/// Envelopes, and the bytes of their bodies.
-#[derive(Debug, Default, Clone, Copy)]
-struct Sum {
-    count: usize,
-    bytes: usize,
-}
-
-impl Sum {
-    fn add(&mut self, bytes: usize) {
-        self.count += 1;
-        self.bytes += bytes;
-    }
-
-    fn remove(&mut self, bytes: usize) {
-        self.count = self.count.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    fn is_below(self, count: usize, bytes: usize) -> bool {
-        self.count < count && self.bytes < bytes
-    }
-}
-
-impl Queues {
-    fn have_room(&self) -> bool {
-        self.held.is_below(HELD_MAX, HELD_BYTES_MAX)
-    }
-}
 
 /// An acknowledgement, with what is published instead of what was given up.
 type Ack = (i64, Option<Envelope>);
@@ -157,7 +107,8 @@ pub async fn run(
     }
     drop(workers);
     drop(this);
-    let _ = writer.await;
+    // A worker that blocks its thread never lets go of its end.
+    let _ = tokio::time::timeout(Duration::from_secs(2), writer).await;
 }
 
 async fn write_acks(
@@ -244,7 +195,7 @@ impl DeliveryLoop {
                 let mut queues = self.queues();
                 let new = queues.timers.insert(delivery.position);
                 if new {
-                    queues.held.add(delivery.envelope.body.len());
+                    queues.hold(&delivery.envelope);
                 }
                 new
             };
@@ -253,9 +204,8 @@ impl DeliveryLoop {
                 let this = self.clone();
                 let waiting = self.waiting(&delivery.envelope);
                 workers.spawn(async move {
-                    let (position, bytes) = (delivery.position, delivery.envelope.body.len());
+                    let position = delivery.position;
                     this.deliver(delivery, waiting).await;
-                    this.release(bytes);
                     this.forget_timer(position).await;
                     this.freed.notify_one();
                 });
@@ -287,64 +237,40 @@ impl DeliveryLoop {
     fn enqueue_alone(self: Arc<Self>, delivery: Delivery, workers: &mut JoinSet<()>) {
         let key = (delivery.envelope.topic, delivery.envelope.key.clone());
         let waiting = self.waiting(&delivery.envelope);
-        self.count_rows(key.0, true);
-        let mut queues = self.queues();
-        queues.held.add(delivery.envelope.body.len());
-        if let Some(queue) = queues.by_key.get_mut(&key) {
-            queue.push_back((delivery, waiting));
-            return;
+        if self.change(|queues| queues.join(key.clone(), delivery, waiting)) {
+            let this = self.clone();
+            workers.spawn(async move { this.work(key).await });
         }
-        queues.by_key.insert(key.clone(), VecDeque::from([(delivery, waiting)]));
-        drop(queues);
-        let this = self.clone();
-        workers.spawn(async move { this.work(key).await });
     }
 
-    /// Handles the envelopes of one key until none is left.
+    /// Handles the envelopes of one key until none is left, or the server stops.
     async fn work(&self, key: Key) {
-        loop {
-            let next = {
-                let mut queues = self.queues();
-                let next = queues.by_key.get_mut(&key).and_then(VecDeque::pop_front);
-                if next.is_none() || *self.stop.borrow() {
-                    queues.by_key.remove(&key);
-                    return;
-                }
-                next
-            };
-            let Some((delivery, waiting)) = next else { return };
-            let bytes = delivery.envelope.body.len();
+        while let Some((delivery, waiting)) = self.change(|queues| queues.next(&key)) {
+            if *self.stop.borrow() {
+                return;
+            }
             self.deliver(delivery, waiting).await;
-            self.count_rows(key.0, false);
-            self.release(bytes);
         }
     }
 
-    /// Counts an envelope that came or went, where it has rows to land.
-    fn count_rows(&self, topic: Topic, came: bool) {
-        if topic != Topic::Landing {
-            return;
-        }
+    /// Changes what is held, and tells those who wait for that: fetching goes on where there is
+    /// room for many, not for one; events do where rows have landed.
+    fn change<T>(&self, change: impl FnOnce(&mut Queues) -> T) -> T {
         let mut queues = self.queues();
-        queues.rows = if came { queues.rows + 1 } else { queues.rows.saturating_sub(1) };
+        let before = queues.held;
+        let changed = change(&mut queues);
+        let is_empty = queues.held.is_empty() && !before.is_empty();
+        let freed = is_empty || (queues.held.is_low() && !before.is_low());
         self.behind.send_if_modified(|behind| {
             let most = if *behind { ROWS_MAX / 4 * 3 } else { ROWS_MAX };
             let is_behind = queues.rows >= most;
             std::mem::replace(behind, is_behind) != is_behind
         });
-    }
-
-    /// One envelope less is held. Fetching goes on where there is room for many, not for one.
-    fn release(&self, bytes: usize) {
-        let mut queues = self.queues();
-        let before = queues.held;
-        queues.held.remove(bytes);
-        let is_low = |held: Sum| held.is_below(HELD_MAX / 4 * 3, HELD_BYTES_MAX / 4 * 3);
-        let freed = queues.held.count == 0 || (is_low(queues.held) && !is_low(before));
         drop(queues);
         if freed {
             self.freed.notify_one();
         }
+        changed
     }
 
     fn waiting(&self, envelope: &Envelope) -> Waiting {
@@ -356,12 +282,23 @@ impl DeliveryLoop {
         self.admission.came(envelope.topic, &connection.unwrap_or_default())
     }
 
-    /// Handles one envelope until it is done, given up, or the server stops.
+    /// Handles one envelope, which is held, until it is done, given up, or the server stops.
     async fn deliver(&self, delivery: Delivery, waiting: Waiting) {
-        let Delivery { position, mut attempts, envelope, .. } = delivery;
+        let Delivery { position, attempts, envelope, .. } = delivery;
+        self.attempt(position, attempts, &envelope, waiting).await;
+        self.change(|queues| queues.let_go(&envelope));
+    }
+
+    async fn attempt(
+        &self,
+        position: i64,
+        mut attempts: u32,
+        envelope: &Envelope,
+        waiting: Waiting,
+    ) {
         loop {
             // On the heap, and gone before the next wait: those that rest must be small.
-            let outcome = Box::pin(self.handle(&envelope, attempts, waiting.connection())).await;
+            let outcome = Box::pin(self.handle(envelope, attempts, waiting.connection())).await;
             attempts = attempts.saturating_add(1);
             let reason = match outcome {
                 Outcome::Done => {
@@ -384,11 +321,7 @@ impl DeliveryLoop {
                             // trouble is not the envelope's.
                             attempts = attempts.min(ATTEMPTS_MAX / 2);
                         }
-                        // Rows in trouble must not hold conversations up.
-                        self.count_rows(envelope.topic, false);
-                        let go_on = self.waited(after, envelope.body.len()).await;
-                        self.count_rows(envelope.topic, true);
-                        if go_on {
+                        if self.waited(after, envelope).await {
                             continue;
                         }
                         return;
@@ -397,33 +330,22 @@ impl DeliveryLoop {
                 }
                 Outcome::GiveUp { reason } => reason,
             };
-            self.give_up(position, &envelope, reason, attempts).await;
+            self.give_up(position, envelope, reason, attempts).await;
             return;
         }
     }
 
-    /// Waits before the next attempt; false where the server stops. Who waits is not held, so
-    /// that ten thousand replies to a dead address keep nothing else from being delivered.
-    async fn waited(&self, after: Duration, bytes: usize) -> bool {
-        let rests = {
-            let mut queues = self.queues();
-            let rests = queues.resting.is_below(RESTING_MAX, RESTING_BYTES_MAX);
-            if rests {
-                queues.resting.add(bytes);
-            }
-            rests
-        };
-        if rests {
-            self.release(bytes);
-        }
+    /// Waits before the next attempt; false where the server stops. Who waits is not held, nor is
+    /// what stands behind it: ten thousand replies to a dead address keep nothing else from being
+    /// delivered, and rows in trouble no conversation.
+    async fn waited(&self, after: Duration, envelope: &Envelope) -> bool {
+        let rests = self.change(|queues| queues.rest_line(envelope));
         let go_on = tokio::select! {
             () = tokio::time::sleep(after) => true,
             () = stopped(self.stop.clone()) => false,
         };
         if rests {
-            let mut queues = self.queues();
-            queues.resting.remove(bytes);
-            queues.held.add(bytes);
+            self.change(|queues| queues.wake(envelope));
         }
         go_on
     }

@@ -68,7 +68,7 @@ impl Lines {
     /// somebody waits, it may not.
     fn take(&mut self, name: &Arc<str>) -> bool {
         let line = self.by_name.entry(name.clone()).or_default();
-        let may = line.held < self.free;
+        let may = line.held < self.free && line.waiting.is_empty();
         if may {
             line.held += 1;
             self.free -= 1;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use ports::{Delivery, Topic};
+use ports::Delivery;
 
 use super::DeliveryLoop;
 
@@ -55,16 +55,15 @@ impl Lane {
 impl DeliveryLoop {
     /// Puts an envelope into the lane; true where nobody works on it yet.
     pub(super) fn join_lane(&self, delivery: Delivery) -> bool {
-        self.count_rows(Topic::Landing, true);
-        let mut queues = self.queues();
-        queues.held.add(delivery.envelope.body.len());
-        queues.lane.join(delivery)
+        self.change(|queues| {
+            queues.hold(&delivery.envelope);
+            queues.lane.join(delivery)
+        })
     }
 
     /// An envelope has landed, or goes on alone.
     pub(super) fn leave_lane(&self, delivery: &Delivery) {
-        self.count_rows(Topic::Landing, false);
-        self.release(delivery.envelope.body.len());
+        self.change(|queues| queues.let_go(&delivery.envelope));
     }
 
     /// Lands batch after batch until nothing waits, or the server stops.
