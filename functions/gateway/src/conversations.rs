@@ -113,7 +113,7 @@ pub async fn write(
     let said = [id.as_str(), &content.text, payload.as_deref().unwrap_or_default()];
     let event = event_of(&headers, &caller.key, &said);
     let thread = receive::thread(&gateway.app, &ConversationId(id)).await?;
-    gateway.admit(&thread.connection).await?;
+    gateway.admit(&thread.connection, 1).await?;
     let receipt = receive::for_thread(&gateway.app, thread, content, payload, event).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt.into())))
 }

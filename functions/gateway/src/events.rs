@@ -1,5 +1,7 @@
 //! `/events`: CloudEvents 1.0 over HTTP – binary, structured and batched.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -58,13 +60,14 @@ pub async fn receive(
     let (parts, body) = request.into_parts();
     let body = input::bytes(body).await?;
     let mut accepted = Vec::new();
+    let mut more: BTreeMap<String, usize> = BTreeMap::new();
     for (place, event) in read(&parts.headers, &body)? {
         check(&event).map_err(|problem| problem.inside(&place))?;
         if let Some(connection) = &event.connection {
             let pointer = format!("{place}/connection");
             input::known_connection(&gateway, &pointer, connection).await?;
         }
-        gateway.admit(event.connection.as_deref().unwrap_or(API)).await?;
+        *more.entry(event.connection.clone().unwrap_or_else(|| API.into())).or_default() += 1;
         let external = ExternalEvent {
             kind: event.kind,
             source: event.source,
@@ -75,6 +78,9 @@ pub async fn receive(
             contact: None,
         };
         accepted.push((event.id, external));
+    }
+    for (connection, more) in more {
+        gateway.admit(&connection, more).await?;
     }
     let mut events = Vec::new();
     for (id, external) in accepted {

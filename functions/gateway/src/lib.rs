@@ -32,7 +32,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use ports::Deliveries;
 use runtime::App;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -44,8 +44,6 @@ use utoipa_axum::routes;
 use admission::{Admission, Entered};
 use problem::Problem;
 
-/// Bytes of bodies read at the same time.
-const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Events that may wait to be handled, where nobody says otherwise.
 pub const BACKLOG_MAX: u32 = 2_000;
 /// Streams open at the same time.
@@ -83,7 +81,6 @@ pub struct Gateway {
     pub(crate) counts: Arc<Counts>,
     pub(crate) watchers: Arc<Semaphore>,
     admission: Arc<Admission>,
-    bodies: Arc<Semaphore>,
 }
 
 impl Gateway {
@@ -100,7 +97,6 @@ impl Gateway {
             counts: Arc::default(),
             watchers: Arc::new(Semaphore::new(STREAMS_MAX)),
             admission: Arc::new(Admission::new(BACKLOG_MAX)),
-            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
         }
     }
 
@@ -111,22 +107,29 @@ impl Gateway {
     }
 
     /// Says no where more waits than can be handled soon: before anything is read or stored.
-    pub(crate) async fn admit(&self, connection: &str) -> Result<(), Problem> {
+    pub(crate) async fn admit(&self, connection: &str, more: usize) -> Result<(), Problem> {
         // In the cloud the bus takes whatever comes, and as many handlers as are needed start.
         let Some(deliveries) = &self.backlog else { return Ok(()) };
         let backlog = deliveries.backlog().await?;
-        self.admission.admit(connection, &backlog).inspect_err(|_| self.counts.shed())
+        self.admission.admit(connection, more, &backlog).inspect_err(|_| self.counts.shed())
     }
 
     /// A place for one more request, and for its body.
-    fn enter(&self, request: &Request) -> Result<(Entered, OwnedSemaphorePermit), Problem> {
-        let entered = self.admission.enter(connection_of(request.uri().path()))?;
+    async fn enter(&self, path: &str, bytes: Option<u64>) -> Result<Entered, Problem> {
+        let connection = self.line_of(path).await;
         // A body that does not say how large it is may be as large as any.
         let most = input::BODY_BYTES_MAX;
-        let bytes = request.body().size_hint().upper().and_then(|bytes| bytes.try_into().ok());
-        let bytes = u32::try_from(bytes.unwrap_or(most).min(most)).unwrap_or(u32::MAX);
-        let bodies = self.bodies.clone().try_acquire_many_owned(bytes);
-        bodies.map(|bodies| (entered, bodies)).map_err(|_| busy("too many large requests at once"))
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        self.admission.enter(connection, bytes.unwrap_or(most).min(most))
+    }
+
+    /// The connection that a request is for; that of the API has no name. Those that do not exist
+    /// are one: names that somebody makes up get no share each.
+    async fn line_of<'a>(&self, path: &'a str) -> &'a str {
+        let Some(rest) = path.strip_prefix("/webhooks/") else { return "" };
+        let id = rest.split('/').next().unwrap_or_default();
+        let catalog = self.app.catalog().await;
+        if catalog.is_ok_and(|catalog| catalog.connection(id).is_some()) { id } else { "?" }
     }
 }
 
@@ -277,7 +280,9 @@ fn panicked() -> Response {
 /// Keeps the number, the size and the length of requests bounded.
 async fn bounded(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     gateway.counts.requests.fetch_add(1, Ordering::Relaxed);
-    let _entered = match gateway.enter(&request) {
+    let path = request.uri().path().to_owned();
+    let bytes = request.body().size_hint().upper();
+    let _entered = match gateway.enter(&path, bytes).await {
         Ok(entered) => entered,
         Err(problem) => {
             gateway.counts.shed();
@@ -288,12 +293,6 @@ async fn bounded(State(gateway): State<Gateway>, request: Request, next: Next) -
         Ok(response) => response,
         Err(_) => busy("the request took too long").into_response(),
     }
-}
-
-/// The connection that a request is for; that of the API has no name.
-fn connection_of(path: &str) -> &str {
-    let rest = path.strip_prefix("/webhooks/").unwrap_or_default();
-    rest.split('/').next().unwrap_or_default()
 }
 
 fn busy(what: &str) -> Problem {

@@ -66,7 +66,7 @@ pub async fn start(
     {
         return Ok(answered(answer.status, answer.body));
     }
-    gateway.admit(&connection).await?;
+    gateway.admit(&connection, 1).await?;
     let request = StartRequest {
         flow: body.flow,
         contact: body.contact.into(),
@@ -328,7 +328,7 @@ pub async fn write(
             format!("the task is {}; it takes no messages any more", task.status.name()),
         ));
     }
-    gateway.admit(&task.connection).await?;
+    gateway.admit(&task.connection, 1).await?;
     let (content, payload) = body.content()?;
     let said = [task.id.as_str(), &content.text, payload.as_deref().unwrap_or_default()];
     let event = event_of(&headers, &caller.key, &said);

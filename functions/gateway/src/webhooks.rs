@@ -37,7 +37,7 @@ pub async fn receive(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<WebhookAnswer>, Problem> {
-    gateway.admit(&id).await?;
+    gateway.admit(&id, 1).await?;
     let app = &gateway.app;
     let (parts, body) = request.into_parts();
     // Trouble of the store is no 404: a sender would take the address for gone.
