@@ -58,6 +58,21 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
+/// The error of an answer that may be another one soon.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    told: String,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.told)
+    }
+}
+
+impl std::error::Error for Busy {}
+
 impl Answer {
     fn of(answer: &Response) -> Self {
         let after =
@@ -69,12 +84,23 @@ impl Answer {
         }
     }
 
+    /// Whether the same request may find another answer soon.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.status, 429 | 502 | 503 | 504)
+    }
+
     /// The body of a success; an error says what the server said and what to do.
     pub fn checked(self) -> anyhow::Result<Value> {
         match self.status {
             200..=299 => Ok(self.body),
             401 => bail!("the server does not know the API key; name its file with --key-file"),
-            status => bail!("the server answered {status}: {}", explain(&self.body)),
+            status => {
+                let told = format!("the server answered {status}: {}", explain(&self.body));
+                if self.may_pass() {
+                    return Err(Busy { told, retry_after: self.retry_after }.into());
+                }
+                bail!(told)
+            }
         }
     }
 }

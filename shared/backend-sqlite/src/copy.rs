@@ -154,7 +154,10 @@ fn copy(from: &Path, to: &Path, fixes: Fixes, pages: Pages<'_>) -> Result<Copied
         std::io::ErrorKind::AlreadyExists => CopyError::Exists { path: to.to_owned(), fix: exists },
         _ => failed(&error.error),
     })?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))?;
+    // It is there and whole; only a power cut in the next seconds could take its name.
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::warn!(%error, "the folder of the copy could not be synced");
+    }
     Ok(Copied { bytes, version })
 }
 

@@ -257,7 +257,14 @@ impl Place {
     fn keep(self, path: Option<&Path>) -> anyhow::Result<()> {
         match (self, path) {
             (Self::File(file), Some(path)) => {
-                file.persist_noclobber(path).map_err(|error| error.error).context(taken(path))?;
+                if let Err(error) = file.persist_noclobber(path) {
+                    // The work is done: only its name is not to be had.
+                    let (_, left) = error.file.keep().context(taken(path))?;
+                    return Err(error.error).with_context(|| {
+                        let (path, left) = (path.display(), left.display());
+                        format!("{path} cannot be the name of it; the export is in {left}")
+                    });
+                }
             }
             (Self::File(_), None) => {}
             (Self::Output(mut output), _) => output.flush()?,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output::{line, text, time, value};
 use super::tasks::{messages, said};
 use super::{Common, segment};
-use crate::client::{Answer, Client};
+use crate::client::{Busy, Client};
 use crate::events::{Event, Events};
 
 /// Between the loss of a server and the first try to come back; each further one takes twice as
@@ -79,6 +79,12 @@ impl From<EgressError> for Loss {
     }
 }
 
+impl From<Busy> for Loss {
+    fn from(busy: Busy) -> Self {
+        Self { why: busy.to_string(), retry_after: busy.retry_after }
+    }
+}
+
 struct Tail<'a> {
     client: &'a Client,
     path: String,
@@ -108,8 +114,11 @@ impl Tail<'_> {
                 Ok(true) => return Ok(Stopped::Ended),
                 Ok(false) => {}
                 Err(error) => {
-                    let loss = error.downcast::<EgressError>()?;
-                    return Ok(Stopped::Lost(loss.into()));
+                    let loss = match error.downcast::<Busy>() {
+                        Ok(busy) => busy.into(),
+                        Err(error) => error.downcast::<EgressError>()?.into(),
+                    };
+                    return Ok(Stopped::Lost(loss));
                 }
             }
         }
@@ -138,7 +147,7 @@ impl Tail<'_> {
                 self.has_answered = true;
                 Ok(Ok(events))
             }
-            Ok(Err(answer)) if may_pass(&answer) => {
+            Ok(Err(answer)) if answer.may_pass() => {
                 let why = format!("it answered {}", answer.status);
                 Ok(Err(Loss { why, retry_after: answer.retry_after }))
             }
@@ -208,9 +217,4 @@ impl Tail<'_> {
         }
         !task["ended_at"].is_null()
     }
-}
-
-/// Whether the same request may find another answer soon.
-fn may_pass(answer: &Answer) -> bool {
-    matches!(answer.status, 429 | 502 | 503 | 504)
 }
