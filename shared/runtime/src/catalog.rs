@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use channels::Connection;
 use chrono::{DateTime, Utc};
@@ -60,6 +61,8 @@ pub struct CatalogCache {
     current: RwLock<Option<(DateTime<Utc>, Arc<Catalog>)>>,
     /// One load at a time: a crowd of messages after a publish reads the store once.
     loading: Mutex<()>,
+    /// How often the catalog was forgotten: a look that began before is not kept.
+    forgotten: AtomicU64,
     versions: RwLock<HashMap<(String, u32), Arc<FlowVersion>>>,
 }
 
@@ -73,6 +76,16 @@ impl App {
         if let Some(catalog) = self.fresh_catalog().await {
             return Ok(catalog);
         }
+        let forgotten = self.catalog.forgotten.load(Ordering::Acquire);
+        let catalog = Arc::new(self.read_catalog().await?);
+        let mut current = self.catalog.current.write().await;
+        if self.catalog.forgotten.load(Ordering::Acquire) == forgotten {
+            *current = Some((self.now(), catalog.clone()));
+        }
+        Ok(catalog)
+    }
+
+    async fn read_catalog(&self) -> PortResult<Catalog> {
         let mut flows = Vec::new();
         for (flow, version) in self.store().live().await? {
             if let Some(version) = self.version(&flow, version).await? {
@@ -81,9 +94,7 @@ impl App {
         }
         let connections = self.store().connections().await?;
         let connections = connections.into_iter().map(|c| (c.id.clone(), Arc::new(c))).collect();
-        let catalog = Arc::new(Catalog { flows, connections });
-        *self.catalog.current.write().await = Some((self.now(), catalog.clone()));
-        Ok(catalog)
+        Ok(Catalog { flows, connections })
     }
 
     async fn fresh_catalog(&self) -> Option<Arc<Catalog>> {
@@ -97,6 +108,7 @@ impl App {
 
     /// The next look at the catalog reads the store.
     pub async fn forget_catalog(&self) {
+        self.catalog.forgotten.fetch_add(1, Ordering::AcqRel);
         *self.catalog.current.write().await = None;
     }
 
