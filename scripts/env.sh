@@ -77,7 +77,7 @@ need_terraform() {
   TFOFFLINE=../shared/tools/tfoffline
   [ -d "$TFOFFLINE" ] || { TFOFFLINE=""; return 0; }
   python_tools "$cache/tfoffline" -r "$TFOFFLINE/requirements.txt"
-  PATH="$cache/tfoffline/bin:$PATH" "$TFOFFLINE/tfoffline" prepare >&2
+  PATH="$cache/tfoffline/bin:$PATH" "$TFOFFLINE/tfoffline" prepare --provider google --provider google-beta >&2
 }
 
 # python_tools FOLDER REQUIREMENTS…: an environment with these, made where it is not there.
