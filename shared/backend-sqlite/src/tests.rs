@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use engine::{Status, Task};
 use ports::{
-    Bus, Clock, Commit, Deliveries, MessageFilter, MessageWrite, Page, PortError, Queries, Secret,
+    Bus, Commit, Deliveries, MessageFilter, MessageWrite, Page, PortError, Queries, Secret,
     Secrets, TaskWrite, Topic, TurnStore, Warehouse,
 };
-use ports_contract::{Samples, at};
+use ports_contract::{Samples, Standing, at};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -25,19 +24,6 @@ pub(crate) fn migrated() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate::migrate(&mut conn).unwrap();
     conn
-}
-
-struct Standing;
-
-#[async_trait]
-impl Clock for Standing {
-    fn now(&self) -> DateTime<Utc> {
-        at(0)
-    }
-
-    async fn sleep_until(&self, _: DateTime<Utc>) {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn options() -> Options {

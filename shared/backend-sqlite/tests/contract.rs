@@ -5,25 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use backend_sqlite::{DeliveryMode, Options, Sqlite};
-use chrono::{DateTime, Utc};
-use ports::Clock;
-use ports_contract::{Backend, Reopen, at};
-
-/// A clock that stands at the start of every sample.
-struct Standing;
-
-#[async_trait]
-impl Clock for Standing {
-    fn now(&self) -> DateTime<Utc> {
-        at(0)
-    }
-
-    async fn sleep_until(&self, _: DateTime<Utc>) {
-        std::future::pending::<()>().await;
-    }
-}
+use ports_contract::{Backend, Reopen, Standing};
 
 fn open(path: PathBuf, delivery: DeliveryMode) -> Backend {
     let options = Options { delivery, ..Options::new(Arc::new(Standing)) };

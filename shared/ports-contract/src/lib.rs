@@ -36,4 +36,4 @@ pub mod warehouse;
 
 pub use backend::{Backend, Reopen};
 pub use faulty::{Faults, Faulty, Rates, Retrying};
-pub use sample::{Samples, at};
+pub use sample::{Samples, Standing, at};

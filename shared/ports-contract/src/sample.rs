@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::{
     Conversation, ConversationId, Direction, Event, EventBody, EventId, HistoryEntry, Message,
@@ -11,7 +12,7 @@ use engine::{
 };
 use flow::{Contact, Content};
 use ports::{
-    Commit, Envelope, Failure, FailureKind, FailureState, IdempotentAnswer, MessageWrite,
+    Clock, Commit, Envelope, Failure, FailureKind, FailureState, IdempotentAnswer, MessageWrite,
     TaskWrite, Topic,
 };
 use serde_json::{Map, Value, json};
@@ -28,6 +29,21 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 /// The time so many seconds after the start, for counters.
 pub(crate) fn nth(number: usize) -> DateTime<Utc> {
     at(i64::try_from(number).unwrap_or_default())
+}
+
+/// A clock that stands at the start of every sample.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standing;
+
+#[async_trait]
+impl Clock for Standing {
+    fn now(&self) -> DateTime<Utc> {
+        at(0)
+    }
+
+    async fn sleep_until(&self, _: DateTime<Utc>) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Makes samples. Two of different seeds never make the same id; the same seed makes the same.

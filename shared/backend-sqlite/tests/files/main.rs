@@ -11,27 +11,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use backend_sqlite::{Options, Report, Sqlite, VERSION};
-use chrono::{DateTime, Utc};
-use ports::Clock;
-use ports_contract::at;
+use ports_contract::Standing;
 use runtime::stored::Written;
 use rusqlite::Connection;
 use tempfile::TempDir;
-
-struct Standing;
-
-#[async_trait]
-impl Clock for Standing {
-    fn now(&self) -> DateTime<Utc> {
-        at(0)
-    }
-
-    async fn sleep_until(&self, _: DateTime<Utc>) {
-        std::future::pending::<()>().await;
-    }
-}
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
