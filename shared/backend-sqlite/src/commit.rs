@@ -20,7 +20,7 @@ use crate::{failures, fts};
 /// Writes all of it; after an error the caller takes everything back.
 pub(crate) fn write(
     group: &mut Group<'_>,
-    prepared: Prepared,
+    mut prepared: Prepared,
     delivery: DeliveryMode,
     published_at: i64,
 ) -> Outcome<Receipt> {
@@ -42,7 +42,7 @@ pub(crate) fn write(
             update_task(group, &write.task, write.expected, document)?;
         }
     }
-    for (write, row) in commit.messages.iter().zip(&prepared.messages) {
+    for (write, row) in commit.messages.iter().zip(&mut prepared.messages) {
         match write.expected {
             None => create_message(group, &write.message, row)?,
             Some(revision) => update_message(group, &write.message, revision, row)?,
@@ -69,7 +69,7 @@ pub(crate) fn write(
     }
     let unpublished = match delivery {
         DeliveryMode::Transactional => Vec::new(),
-        DeliveryMode::Published => commit.outbox.clone(),
+        DeliveryMode::Published => std::mem::take(&mut prepared.commit.outbox),
     };
     group.keep(prepared.into_documents());
     let marks = unpublished.iter().map(|envelope| envelope.id.clone()).collect();
@@ -155,13 +155,17 @@ fn count_task(group: &Group<'_>, flow: &str, status: &str, change: i64) -> Outco
     Ok(())
 }
 
-fn create_message(group: &mut Group<'_>, message: &Message, row: &PreparedMessage) -> Outcome<()> {
+fn create_message(
+    group: &mut Group<'_>,
+    message: &Message,
+    row: &mut PreparedMessage,
+) -> Outcome<()> {
     let seq = next_key(group.conn, Ordered::Messages, message.created_at)?;
     let columns = message_columns(message, row.text_digest)?;
     if !create(group, "messages", seq, &columns, &row.document)? {
         return Err(conflict("message", message.id.as_str()));
     }
-    let words = row.words.clone().unwrap_or_else(|| message_words(message));
+    let words = row.words.take().unwrap_or_else(|| message_words(message));
     group.index(WordTable::Messages, seq, words, false);
     Ok(())
 }

@@ -52,7 +52,7 @@ fn states(look: &mut Look<'_>, place: &str, message: &Message) {
     if message.reached.last().is_none_or(|reached| reached.state != message.state) {
         wrong(format!("it is {}, and the last of its states is another", message.state.name()));
     }
-    for (before, after) in message.reached.iter().zip(message.reached.iter().skip(1)) {
+    for [before, after] in message.reached.array_windows() {
         if !before.state.may_become(after.state) {
             wrong(format!("it went from {} to {}", before.state.name(), after.state.name()));
         }
