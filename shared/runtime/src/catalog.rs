@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use channels::Connection;
 use chrono::{DateTime, Utc};
@@ -58,12 +57,17 @@ impl Catalog {
 /// Keeps the catalog for a short while, and versions for long.
 #[derive(Debug, Default)]
 pub struct CatalogCache {
-    current: RwLock<Option<(DateTime<Utc>, Arc<Catalog>)>>,
+    current: RwLock<Current>,
     /// One load at a time: a crowd of messages after a publish reads the store once.
     loading: Mutex<()>,
-    /// How often the catalog was forgotten: a look that began before is not kept.
-    forgotten: AtomicU64,
     versions: RwLock<HashMap<(String, u32), Arc<FlowVersion>>>,
+}
+
+#[derive(Debug, Default)]
+struct Current {
+    kept: Option<(DateTime<Utc>, Arc<Catalog>)>,
+    /// How often it was forgotten: a look that began before is not kept.
+    forgotten: u64,
 }
 
 impl App {
@@ -76,11 +80,11 @@ impl App {
         if let Some(catalog) = self.fresh_catalog().await {
             return Ok(catalog);
         }
-        let forgotten = self.catalog.forgotten.load(Ordering::Acquire);
+        let forgotten = self.catalog.current.read().await.forgotten;
         let catalog = Arc::new(self.read_catalog().await?);
         let mut current = self.catalog.current.write().await;
-        if self.catalog.forgotten.load(Ordering::Acquire) == forgotten {
-            *current = Some((self.now(), catalog.clone()));
+        if current.forgotten == forgotten {
+            current.kept = Some((self.now(), catalog.clone()));
         }
         Ok(catalog)
     }
@@ -99,7 +103,7 @@ impl App {
 
     async fn fresh_catalog(&self) -> Option<Arc<Catalog>> {
         let current = self.catalog.current.read().await;
-        let (read_at, catalog) = current.as_ref()?;
+        let (read_at, catalog) = current.kept.as_ref()?;
         let age = self.now().signed_duration_since(*read_at);
         let fresh = age >= chrono::TimeDelta::zero()
             && age.to_std().is_ok_and(|age| age < self.limits().catalog_ttl);
@@ -108,8 +112,9 @@ impl App {
 
     /// The next look at the catalog reads the store.
     pub async fn forget_catalog(&self) {
-        self.catalog.forgotten.fetch_add(1, Ordering::AcqRel);
-        *self.catalog.current.write().await = None;
+        let mut current = self.catalog.current.write().await;
+        current.kept = None;
+        current.forgotten += 1;
     }
 
     /// One published version of a flow; it never changes, so it is kept.
