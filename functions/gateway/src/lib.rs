@@ -291,13 +291,13 @@ async fn bounded(State(gateway): State<Gateway>, request: Request, next: Next) -
     };
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => busy("the request took too long").into_response(),
+        Err(_) => too_slow().into_response(),
     }
 }
 
-fn busy(what: &str) -> Problem {
-    let mut problem =
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what}; try again in a second"));
+fn too_slow() -> Problem {
+    let told = "the request took too long; try again in a second";
+    let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, told);
     problem.retry_after_seconds = Some(1);
     problem
 }

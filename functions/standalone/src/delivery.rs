@@ -157,8 +157,8 @@ impl DeliveryLoop {
                 found += self.fetch_due(workers).await;
             }
             let alone = self.queues().lane.take_alone();
+            self.leave_lane(&alone);
             for delivery in alone {
-                self.leave_lane(&delivery);
                 self.clone().enqueue_alone(delivery, workers);
             }
             while workers.try_join_next().is_some() {}

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use bootstrap::local::{self, Aspect, Copied, Report};
+use bootstrap::local::{self, Aspect, Copied, CopyError, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -50,10 +50,8 @@ pub struct VerifyArgs {
 
 /// Makes a backup.
 pub fn back_up(args: &BackupArgs) -> anyhow::Result<()> {
-    let bar = bar();
-    let copied = local::back_up(&args.data, &args.file, &|done, of| step(&bar, done, of))?;
-    bar.finish_and_clear();
-    let Copied { bytes, version } = copied;
+    let Copied { bytes, version } =
+        with_bar(|pages| local::back_up(&args.data, &args.file, pages))?;
     if args.json {
         value(&json!({ "file": args.file, "bytes": bytes, "version": version }));
     } else {
@@ -65,10 +63,8 @@ pub fn back_up(args: &BackupArgs) -> anyhow::Result<()> {
 
 /// Restores one.
 pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
-    let bar = bar();
-    let copied = local::restore(&args.file, &args.data, &|done, of| step(&bar, done, of))?;
-    bar.finish_and_clear();
-    let Copied { bytes, version } = copied;
+    let Copied { bytes, version } =
+        with_bar(|pages| local::restore(&args.file, &args.data, pages))?;
     if args.json {
         value(&json!({ "data": args.data, "bytes": bytes, "version": version }));
     } else {
@@ -108,9 +104,17 @@ fn bar() -> ProgressBar {
     }
 }
 
-fn step(bar: &ProgressBar, done: u64, of: u64) {
-    bar.set_length(of);
-    bar.set_position(done);
+/// Copies, and tells on a terminal how far it is.
+fn with_bar(
+    copy: impl FnOnce(&dyn Fn(u64, u64)) -> Result<Copied, CopyError>,
+) -> anyhow::Result<Copied> {
+    let bar = bar();
+    let copied = copy(&|done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(copied)
 }
 
 fn as_json(report: &Report) -> Value {

@@ -61,9 +61,9 @@ impl DeliveryLoop {
         })
     }
 
-    /// An envelope has landed, or goes on alone.
-    pub(super) fn leave_lane(&self, delivery: &Delivery) {
-        self.change(|queues| queues.let_go(&delivery.envelope));
+    /// Envelopes have landed, or go on alone.
+    pub(super) fn leave_lane(&self, deliveries: &[Delivery]) {
+        self.change(|queues| deliveries.iter().for_each(|one| queues.let_go(&one.envelope)));
     }
 
     /// Lands batch after batch until nothing waits, or the server stops.
@@ -77,10 +77,10 @@ impl DeliveryLoop {
             let landing = landing::handle_together(&self.app, &envelopes);
             let landed = AssertUnwindSafe(landing).catch_unwind().await;
             if let Ok(Ok(())) = landed {
-                for delivery in batch {
+                for delivery in &batch {
                     let _ = self.acks.send((delivery.position, None)).await;
-                    self.leave_lane(&delivery);
                 }
+                self.leave_lane(&batch);
                 continue;
             }
             // What is wrong with which of them shows when they are handled one by one.
