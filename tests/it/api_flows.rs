@@ -299,18 +299,3 @@ async fn checking_and_playing_change_nothing() {
     assert_eq!(app.get("/v1/messages").await["items"], json!([]));
     app.finish().await;
 }
-
-#[tokio::test]
-async fn a_look_that_began_before_a_publish_is_not_kept() {
-    let test = TestApp::empty().await;
-    let app = test.server().app.clone();
-    app.forget_catalog().await;
-    let mut early = Box::pin(app.catalog());
-    assert!(futures::poll!(early.as_mut()).is_pending());
-    // What it asked for first is read by now.
-    app.store().live().await.unwrap();
-    test.publish(GREET).await;
-    early.await.unwrap();
-    assert!(app.catalog().await.unwrap().live("greet").is_some());
-    test.finish().await;
-}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use channels::Connection;
 use chrono::{DateTime, Utc};
@@ -70,23 +71,53 @@ struct Current {
     forgotten: u64,
 }
 
+impl CatalogCache {
+    /// What is kept, if it is younger than `ttl`; else what `read` finds, which is kept unless the
+    /// catalog was forgotten while it read.
+    async fn look<R>(
+        &self,
+        ttl: Duration,
+        now: impl Fn() -> DateTime<Utc>,
+        read: impl FnOnce() -> R,
+    ) -> PortResult<Arc<Catalog>>
+    where
+        R: Future<Output = PortResult<Catalog>>,
+    {
+        if let Some(catalog) = self.fresh(ttl, now()).await {
+            return Ok(catalog);
+        }
+        let _guard = self.loading.lock().await;
+        if let Some(catalog) = self.fresh(ttl, now()).await {
+            return Ok(catalog);
+        }
+        let forgotten = self.current.read().await.forgotten;
+        let catalog = Arc::new(read().await?);
+        let mut current = self.current.write().await;
+        if current.forgotten == forgotten {
+            current.kept = Some((now(), catalog.clone()));
+        }
+        Ok(catalog)
+    }
+
+    async fn fresh(&self, ttl: Duration, now: DateTime<Utc>) -> Option<Arc<Catalog>> {
+        let current = self.current.read().await;
+        let (read_at, catalog) = current.kept.as_ref()?;
+        let age = now.signed_duration_since(*read_at).to_std().ok()?;
+        (age < ttl).then(|| catalog.clone())
+    }
+
+    async fn forget(&self) {
+        let mut current = self.current.write().await;
+        current.kept = None;
+        current.forgotten += 1;
+    }
+}
+
 impl App {
     /// The catalog, at most `catalog_ttl` old.
     pub async fn catalog(&self) -> PortResult<Arc<Catalog>> {
-        if let Some(catalog) = self.fresh_catalog().await {
-            return Ok(catalog);
-        }
-        let _guard = self.catalog.loading.lock().await;
-        if let Some(catalog) = self.fresh_catalog().await {
-            return Ok(catalog);
-        }
-        let forgotten = self.catalog.current.read().await.forgotten;
-        let catalog = Arc::new(self.read_catalog().await?);
-        let mut current = self.catalog.current.write().await;
-        if current.forgotten == forgotten {
-            current.kept = Some((self.now(), catalog.clone()));
-        }
-        Ok(catalog)
+        let ttl = self.limits().catalog_ttl;
+        self.catalog.look(ttl, || self.now(), || self.read_catalog()).await
     }
 
     async fn read_catalog(&self) -> PortResult<Catalog> {
@@ -101,20 +132,9 @@ impl App {
         Ok(Catalog { flows, connections })
     }
 
-    async fn fresh_catalog(&self) -> Option<Arc<Catalog>> {
-        let current = self.catalog.current.read().await;
-        let (read_at, catalog) = current.kept.as_ref()?;
-        let age = self.now().signed_duration_since(*read_at);
-        let fresh = age >= chrono::TimeDelta::zero()
-            && age.to_std().is_ok_and(|age| age < self.limits().catalog_ttl);
-        fresh.then(|| catalog.clone())
-    }
-
     /// The next look at the catalog reads the store.
     pub async fn forget_catalog(&self) {
-        let mut current = self.catalog.current.write().await;
-        current.kept = None;
-        current.forgotten += 1;
+        self.catalog.forget().await;
     }
 
     /// One published version of a flow; it never changes, so it is kept.
@@ -140,5 +160,47 @@ impl App {
             .connection(id)
             .cloned()
             .ok_or_else(|| HandleError::NotFound(format!("connection `{id}`")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(10);
+
+    fn now() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
+    async fn empty() -> PortResult<Catalog> {
+        Ok(Catalog::default())
+    }
+
+    #[tokio::test]
+    async fn a_look_is_kept_until_it_is_old() {
+        let cache = CatalogCache::default();
+        let first = cache.look(TTL, now, empty).await.unwrap();
+        let kept = cache.look(TTL, || now() + TTL / 2, empty).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &kept));
+        let later = cache.look(TTL, || now() + TTL, empty).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &later));
+        // A clock that was set back does not keep it for ever.
+        let earlier = cache.look(TTL, now, empty).await.unwrap();
+        assert!(!Arc::ptr_eq(&later, &earlier));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_began_before_a_publish_is_not_kept() {
+        let cache = CatalogCache::default();
+        let publish_meanwhile = || async {
+            let read = empty().await;
+            cache.forget().await;
+            read
+        };
+        let early = cache.look(TTL, now, publish_meanwhile).await.unwrap();
+        let next = cache.look(TTL, now, empty).await.unwrap();
+        assert!(!Arc::ptr_eq(&early, &next));
+        assert!(Arc::ptr_eq(&next, &cache.look(TTL, now, empty).await.unwrap()));
     }
 }
