@@ -21,9 +21,10 @@ packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Rust 1.95 or newer and a C compiler (SQLite and ring hold C).
+# Rust 1.95 or newer, a C compiler (SQLite, jemalloc and ring hold C) and make (for jemalloc).
 need_rust() {
   command -v cc >/dev/null || packages gcc libc6-dev
+  command -v make >/dev/null || packages make
   if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
     PATH="$HOME/.cargo/bin:$PATH"
   fi
