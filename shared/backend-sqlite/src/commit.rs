@@ -61,15 +61,21 @@ pub(crate) fn write(
             outbox::release(group, id)?;
         }
     }
-    for envelope in &commit.outbox {
-        match delivery {
-            DeliveryMode::Transactional => queue::enqueue(group, envelope, published_at)?,
-            DeliveryMode::Published => outbox::hold(group, envelope, commit.event.as_ref(), at)?,
-        }
-    }
+    let event = prepared.commit.event.as_ref();
+    let outbox = std::mem::take(&mut prepared.commit.outbox);
     let unpublished = match delivery {
-        DeliveryMode::Transactional => Vec::new(),
-        DeliveryMode::Published => std::mem::take(&mut prepared.commit.outbox),
+        DeliveryMode::Transactional => {
+            for envelope in outbox {
+                queue::enqueue(group, envelope, published_at)?;
+            }
+            Vec::new()
+        }
+        DeliveryMode::Published => {
+            for envelope in &outbox {
+                outbox::hold(group, envelope, event, at)?;
+            }
+            outbox
+        }
     };
     group.keep(prepared.into_documents());
     let marks = unpublished.iter().map(|envelope| envelope.id.clone()).collect();

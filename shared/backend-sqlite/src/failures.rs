@@ -86,7 +86,7 @@ impl FailureStore for Sqlite {
             if group.conn.prepare_cached(sql)?.execute(row)? == 0 {
                 return Err(conflict("failure", &failure.id));
             }
-            envelopes.iter().try_for_each(|envelope| queue::enqueue(group, envelope, now))
+            envelopes.into_iter().try_for_each(|envelope| queue::enqueue(group, envelope, now))
         };
         self.inner.writer.write(settle).await
     }

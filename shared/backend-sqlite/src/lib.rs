@@ -6,6 +6,7 @@
 //! | `migrate` | the SQL files that make a file of this version |
 //! | `writer` | the one thread that writes: it groups what waits into one transaction |
 //! | `recent` | documents that were written last, for who asks next |
+//! | `news` | what was published last and how much waits, for the delivery loop |
 //! | `readers` | read-only connections beside it |
 //! | `turn`, `commit`, `columns`, `rows` | `TurnStore` |
 //! | `queries` | `Queries`: pages by key, never by offset, over a bounded number of rows |
@@ -30,6 +31,7 @@ mod failures;
 mod flows;
 mod fts;
 mod migrate;
+mod news;
 mod open;
 mod order;
 mod quarantine;

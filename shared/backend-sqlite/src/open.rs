@@ -9,10 +9,11 @@ use ports::Clock;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::migrate;
+use crate::news::News;
 use crate::queue;
 use crate::readers::Readers;
 use crate::recent::Recent;
-use crate::writer::{News, Writer};
+use crate::writer::Writer;
 
 /// How long a connection waits for another program that has the file open.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +21,10 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const STATEMENTS_MAX: usize = 256;
 /// Pages kept in memory per reader, in KiB.
 pub(crate) const READER_CACHE_KIB: i64 = 4 * 1024;
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+/// Pages kept in memory for the writer, in KiB. SQLite walks all of them at a commit in which a page
+/// got another number (until the file has a gigabyte), and those that are not here are in the
+/// cache of the system: more than this costs more than it spares.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The log is cut to this size once its pages are in the file.
 const LOG_BYTES_MAX: i64 = 128 * 1024 * 1024;
 /// Pages in the log before they go to the file: about 64 MiB. A full group writes a few thousand,
@@ -197,6 +201,7 @@ impl Sqlite {
         self.inner.readers.close().await;
         self.inner.writer.close().await;
         self.inner.recent.clear();
+        self.inner.news.clear();
     }
 }
 

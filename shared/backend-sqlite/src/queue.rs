@@ -3,6 +3,7 @@
 //! Envelopes without a due time and timers have an index each, so that a million timers that
 //! wait cost nothing to those that go at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,9 +14,10 @@ use ports::{
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use crate::error::{Outcome, invalid};
+use crate::news::{Backlog, NEVER};
 use crate::open::Sqlite;
 use crate::order::micros;
-use crate::writer::{Backlog, Group};
+use crate::writer::Group;
 
 /// Bytes of bodies after which a batch of deliveries ends, short of its limit.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -32,27 +34,41 @@ pub(crate) fn check(envelopes: &[Envelope]) -> Outcome<()> {
 }
 
 /// Publishes an envelope, unless one of its id is undelivered.
-pub(crate) fn enqueue(group: &mut Group<'_>, envelope: &Envelope, at: i64) -> Outcome<()> {
+pub(crate) fn enqueue(group: &mut Group<'_>, envelope: Envelope, at: i64) -> Outcome<()> {
     let sql = "INSERT INTO queue (id, topic, key, due, published_at, body) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING";
-    let Envelope { id, topic, key, due, body } = envelope;
+    let Envelope { id, topic, key, due, body } = &envelope;
     let row = (id, topic.name(), key, due.map(micros), at, body);
-    if group.conn.prepare_cached(sql)?.execute(row)? > 0 {
-        group.came(*topic);
+    if group.conn.prepare_cached(sql)?.execute(row)? == 0 {
+        return Ok(());
     }
+    group.queued.backlog.add(envelope.topic, 1);
+    group.queued.published = true;
+    if envelope.due.is_some() {
+        group.queued.timers = true;
+        return Ok(());
+    }
+    let (position, published_at) = (group.conn.last_insert_rowid(), read_time(at)?);
+    group.queued.ready.push(Delivery { position, attempts: 0, published_at, envelope });
     Ok(())
 }
 
 /// Takes an undelivered envelope back.
 pub(crate) fn withdraw(group: &mut Group<'_>, id: &str) -> Outcome<()> {
-    remove(group, "DELETE FROM queue WHERE id = ?1 RETURNING topic", id)
+    remove(group, "SELECT position, topic, due FROM queue WHERE id = ?1", id)
 }
 
+/// Removes the envelope that `sql` selects as `position, topic, due`. (A `DELETE … RETURNING` would
+/// make a table of its own for what it returns, at every call.)
 fn remove<P: rusqlite::ToSql>(group: &mut Group<'_>, sql: &str, which: P) -> Outcome<()> {
-    let topic: Option<String> =
-        group.conn.prepare_cached(sql)?.query_row([which], |row| row.get(0)).optional()?;
-    if let Some(topic) = topic {
-        group.went(read_topic(&topic)?);
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found: Option<(i64, String, Option<i64>)> =
+        group.conn.prepare_cached(sql)?.query_row([which], read).optional()?;
+    if let Some((position, topic, due)) = found {
+        group.conn.prepare_cached("DELETE FROM queue WHERE position = ?1")?.execute([position])?;
+        group.queued.backlog.add(read_topic(&topic)?, -1);
+        group.queued.touched.push(position);
+        group.queued.timers |= due.is_some();
     }
     Ok(())
 }
@@ -113,10 +129,12 @@ fn read_envelopes(conn: &Connection, sql: &str, params: impl Params) -> Outcome<
     Ok(found)
 }
 
+/// As many as `limit` of those that `sql` selects. The limit stands in the text: SQLite plans a
+/// statement anew for every value that is bound there, and this one runs all the time.
 fn deliveries(conn: &Connection, sql: &str, from: i64, limit: usize) -> Outcome<Vec<Delivery>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query([from, limit])?;
+    let mut statement = conn.prepare_cached(&format!("{sql} LIMIT {limit}"))?;
+    let mut rows = statement.query([from])?;
     let mut found = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -145,7 +163,7 @@ impl Bus for Sqlite {
         }
         let (envelopes, at) = (envelopes.to_vec(), micros(self.inner.clock.now()));
         let publish = move |group: &mut Group<'_>| {
-            envelopes.iter().try_for_each(|envelope| enqueue(group, envelope, at))
+            envelopes.into_iter().try_for_each(|envelope| enqueue(group, envelope, at))
         };
         self.inner.writer.write(publish).await
     }
@@ -154,16 +172,22 @@ impl Bus for Sqlite {
 #[async_trait]
 impl Deliveries for Sqlite {
     async fn after(&self, position: i64, limit: usize) -> PortResult<Vec<Delivery>> {
+        if let Some(found) = self.inner.news.after(position, limit, BATCH_BYTES_MAX) {
+            return Ok(found);
+        }
         let sql = "SELECT position, attempts, published_at, id, topic, key, due, body \
                    FROM queue INDEXED BY queue_ready \
-                   WHERE due IS NULL AND position > ?1 ORDER BY position LIMIT ?2";
+                   WHERE due IS NULL AND position > ?1 ORDER BY position";
         self.inner.readers.read(move |conn| deliveries(conn, sql, position, limit)).await
     }
 
     async fn due(&self, now: DateTime<Utc>, limit: usize) -> PortResult<Vec<Delivery>> {
+        if self.inner.news.next_timer(micros(now)).is_some() {
+            return Ok(Vec::new());
+        }
         let sql = "SELECT position, attempts, published_at, id, topic, key, due, body \
                    FROM queue INDEXED BY queue_due \
-                   WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, position LIMIT ?2";
+                   WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, position";
         self.inner.readers.read(move |conn| deliveries(conn, sql, micros(now), limit)).await
     }
 
@@ -172,11 +196,19 @@ impl Deliveries for Sqlite {
     /// seen by one of the two.
     async fn next_due(&self) -> PortResult<Option<DateTime<Utc>>> {
         let now = micros(self.inner.clock.now());
+        let news = Arc::clone(&self.inner.news);
+        if let Some(earliest) = news.next_timer(now) {
+            return Ok((earliest != NEVER).then(|| read_time(earliest)).transpose()?);
+        }
         let read = move |conn: &Connection| {
+            let changes = news.timer_changes();
             let sql = "SELECT MIN(due) FROM queue INDEXED BY queue_due \
                        WHERE due IS NOT NULL AND due > ?1";
-            let due: Option<i64> = conn.prepare_cached(sql)?.query_row([now], |row| row.get(0))?;
-            due.map(read_time).transpose()
+            let earliest_after = |time: i64| -> Outcome<Option<i64>> {
+                Ok(conn.prepare_cached(sql)?.query_row([time], |row| row.get(0))?)
+            };
+            news.learn(changes, earliest_after(i64::MIN)?.unwrap_or(NEVER));
+            earliest_after(now)?.map(read_time).transpose()
         };
         self.inner.readers.read(read).await
     }
@@ -188,11 +220,12 @@ impl Deliveries for Sqlite {
         }
         let (positions, instead) = (positions.to_vec(), instead.to_vec());
         let at = micros(self.inner.clock.now());
+        let sql = "SELECT position, topic, due FROM queue WHERE position = ?1";
         let acknowledge = move |group: &mut Group<'_>| {
             for position in positions {
-                remove(group, "DELETE FROM queue WHERE position = ?1 RETURNING topic", position)?;
+                remove(group, sql, position)?;
             }
-            instead.iter().try_for_each(|envelope| enqueue(group, envelope, at))
+            instead.into_iter().try_for_each(|envelope| enqueue(group, envelope, at))
         };
         self.inner.writer.write(acknowledge).await
     }
@@ -201,6 +234,7 @@ impl Deliveries for Sqlite {
         let tried = move |group: &mut Group<'_>| {
             let sql = "UPDATE queue SET attempts = ?2 WHERE position = ?1";
             group.conn.prepare_cached(sql)?.execute((position, attempts))?;
+            group.queued.touched.push(position);
             Ok(())
         };
         self.inner.writer.write(tried).await
@@ -240,7 +274,7 @@ impl Timers for Sqlite {
 
     async fn done(&self, ids: &[String]) -> PortResult<()> {
         let ids = ids.to_vec();
-        let sql = "DELETE FROM queue WHERE id = ?1 AND due IS NOT NULL RETURNING topic";
+        let sql = "SELECT position, topic, due FROM queue WHERE id = ?1 AND due IS NOT NULL";
         let remove =
             move |group: &mut Group<'_>| ids.iter().try_for_each(|id| remove(group, sql, id));
         self.inner.writer.write(remove).await

@@ -52,11 +52,8 @@ impl Readers {
                 None => open(&path)?,
             };
             let ran = catch_unwind(AssertUnwindSafe(|| {
-                let snapshot = conn.unchecked_transaction()?;
-                let outcome = work(&conn);
-                // Nothing was written; ending it cannot lose anything.
-                drop(snapshot);
-                outcome
+                let _snapshot = Snapshot::begin(&conn)?;
+                work(&conn)
             }));
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
             ran.unwrap_or_else(|panic| resume_unwind(panic))
@@ -73,6 +70,31 @@ impl Readers {
         self.permits.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         drop(all);
+    }
+}
+
+/// One state of the file, until it is dropped. (The transactions of `rusqlite` parse their
+/// statements each time.)
+struct Snapshot<'a>(&'a Connection);
+
+impl<'a> Snapshot<'a> {
+    fn begin(conn: &'a Connection) -> Outcome<Self> {
+        conn.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(conn))
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // An error of the disk may have ended it.
+        if self.0.is_autocommit() {
+            return;
+        }
+        // Nothing was written; ending it cannot lose anything.
+        let ended = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+        if let Err(error) = ended {
+            tracing::error!(%error, "a reader could not end");
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine::{Conversation, ConversationId, Message, MessageId, MessageState, Task, TaskId};
+use engine::{
+    Conversation, ConversationId, EventId, Message, MessageId, MessageState, Task, TaskId,
+};
 use lru::LruCache;
 
 /// Most documents of a kind.
@@ -17,9 +19,10 @@ const DOCUMENTS: NonZeroUsize = NonZeroUsize::new(4_096).expect("it is not zero"
 /// Most bytes of the documents of a kind, as they are in the file.
 const BYTES: usize = 8 * 1024 * 1024;
 
-/// Documents that a commit writes, each with its length in the file.
+/// What a commit writes: its event, and documents with their lengths in the file.
 #[derive(Debug)]
 pub(crate) struct Fresh {
+    pub(crate) event: Option<EventId>,
     pub(crate) conversation: Option<(Conversation, usize)>,
     pub(crate) tasks: Vec<(Task, usize)>,
     pub(crate) messages: Vec<(Message, usize)>,
@@ -33,6 +36,7 @@ pub(crate) struct Recent {
 
 #[derive(Debug, Default)]
 struct Kept {
+    events: Shelf<()>,
     conversations: Shelf<Conversation>,
     tasks: Shelf<Task>,
     messages: Shelf<Message>,
@@ -42,7 +46,10 @@ impl Recent {
     /// Takes what a transaction wrote, in its order.
     pub(crate) fn wrote(&self, commits: Vec<Fresh>) {
         let mut kept = self.kept();
-        for Fresh { conversation, tasks, messages } in commits {
+        for Fresh { event, conversation, tasks, messages } in commits {
+            if let Some(event) = event {
+                kept.events.put(event.0, (), 0);
+            }
             if let Some((conversation, bytes)) = conversation {
                 kept.conversations.put(conversation.id.0.clone(), conversation, bytes);
             }
@@ -70,16 +77,19 @@ impl Recent {
         *self.kept() = Kept::default();
     }
 
-    /// A conversation and tasks, as they stand in the file at one moment; none where one of them
-    /// must be read.
+    /// A conversation and tasks, as they stand in the file at one moment, and whether the event was
+    /// written lately; none where a document must be read. An event of long ago may be in the file
+    /// all the same: its commit finds it there.
     pub(crate) fn turn(
         &self,
+        event: Option<&EventId>,
         conversation: &ConversationId,
         tasks: &[TaskId],
-    ) -> Option<(Conversation, Vec<Task>)> {
+    ) -> Option<(bool, Conversation, Vec<Task>)> {
         let mut kept = self.kept();
+        let seen = event.is_some_and(|event| kept.events.get(event.as_str()).is_some());
         let conversation = kept.conversations.get(conversation.as_str())?;
-        Some((conversation, kept.tasks.all(tasks.iter().map(TaskId::as_str))?))
+        Some((seen, conversation, kept.tasks.all(tasks.iter().map(TaskId::as_str))?))
     }
 
     /// These tasks at one moment; none where one of them must be read.

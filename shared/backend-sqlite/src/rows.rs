@@ -68,10 +68,11 @@ impl Prepared {
 impl Prepared {
     /// The documents that are asked for again soon, once all of this is written.
     pub(crate) fn into_documents(self) -> Fresh {
-        let Commit { conversation, tasks, messages, .. } = self.commit;
+        let Commit { event, conversation, tasks, messages, .. } = self.commit;
         let tasks = tasks.into_iter().zip(&self.tasks);
         let messages = messages.into_iter().zip(&self.messages);
         Fresh {
+            event,
             conversation: conversation.zip(self.conversation.as_ref().map(String::len)),
             tasks: tasks.map(|(write, document)| (write.task, document.len())).collect(),
             messages: messages.map(|(write, row)| (write.message, row.document.len())).collect(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use engine::{Status, Task};
 use ports::{
-    Bus, Commit, Deliveries, MessageFilter, MessageWrite, Page, PortError, Queries, Secret,
-    Secrets, TaskWrite, Topic, TurnStore, Warehouse,
+    Bus, Commit, Deliveries, Envelope, MessageFilter, MessageWrite, Page, PortError, Queries,
+    Secret, Secrets, TaskWrite, Timers, Topic, TurnStore, Warehouse,
 };
 use ports_contract::{Samples, Standing, at};
 use rusqlite::Connection;
@@ -188,7 +188,7 @@ async fn one_of_a_group_fails_alone_even_by_a_panic() {
         tokio::spawn(async move {
             let work = move |group: &mut Group<'_>| {
                 let envelope = Samples::new(u64::from(number)).envelope(Topic::Calls, "k");
-                crate::queue::enqueue(group, &envelope, 0)?;
+                crate::queue::enqueue(group, envelope, 0)?;
                 let words = search::words("word");
                 group.index(WordTable::Tasks, i64::from(number), words, false);
                 match number % 3 {
@@ -327,7 +327,8 @@ async fn what_is_at_hand_is_what_the_file_has() {
         (stored.conversation.as_ref(), stored.tasks.first()),
         (Some(&conversation), Some(&task))
     );
-    assert!(sqlite.inner.recent.turn(&conversation.id, std::slice::from_ref(&task.id)).is_some());
+    let at_hand = sqlite.inner.recent.turn(None, &conversation.id, std::slice::from_ref(&task.id));
+    assert!(at_hand.is_some());
 
     let update = |task: &Task| TaskWrite { task: task.clone(), expected: 1, create: false };
 
@@ -353,6 +354,70 @@ async fn what_is_at_hand_is_what_the_file_has() {
     assert_eq!(turn().await.unwrap().tasks, [ended]);
     sqlite.close().await;
     assert!(matches!(turn().await, Err(PortError::Unavailable { .. })), "it is closed");
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_at_hand_is_found_by_its_commit() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let make = Samples::new(12);
+    let mut begun = make.begin();
+    let event = begun.commit.event.clone().unwrap();
+    let repeated = Commit { event: Some(event.clone()), ..make.commit() };
+    sqlite.commit(begun.commit).await.unwrap();
+    let seen = async || sqlite.turn(Some(&event), &begun.conversation.id, &[]).await.unwrap().seen;
+    assert!(seen().await);
+    // The conversation is written again, long after the event.
+    sqlite.inner.recent.clear();
+    assert!(seen().await, "it is read");
+    begun.conversation.revision += 1;
+    let conversation = Some(begun.conversation.clone());
+    sqlite.commit(Commit { conversation, ..make.commit() }).await.unwrap();
+    assert!(!seen().await, "it is not read: the conversation is at hand");
+    let refused = sqlite.commit(repeated).await;
+    assert!(matches!(refused, Err(PortError::Duplicate { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn envelopes_and_timers_at_hand_are_what_the_file_has() {
+    let (_directory, path) = directory();
+    let sqlite = Sqlite::open(&path, options()).unwrap();
+    let make = Samples::new(13);
+    let (first, second) = (make.envelope(Topic::Calls, "k"), make.envelope(Topic::Calls, "k"));
+    sqlite.publish(&[first.clone(), second.clone()]).await.unwrap();
+    let mut by_hand = sqlite.after(0, 10).await.unwrap();
+    assert_eq!(by_hand, sqlite.after(0, 10).await.unwrap(), "the second time they are read");
+    assert_eq!(by_hand.iter().map(|it| &it.envelope).collect::<Vec<_>>(), [&first, &second]);
+    // One that was tried is given with its attempts, and one that is done not at all.
+    let last = by_hand.pop().unwrap();
+    let third = make.envelope(Topic::Calls, "k");
+    sqlite.publish(std::slice::from_ref(&third)).await.unwrap();
+    let position = last.position + 1;
+    sqlite.tried(position, 3).await.unwrap();
+    let tried = sqlite.after(last.position, 10).await.unwrap();
+    assert_eq!(
+        tried.iter().map(|it| (it.position, it.attempts)).collect::<Vec<_>>(),
+        [(position, 3)]
+    );
+    sqlite.publish(&[make.envelope(Topic::Calls, "k")]).await.unwrap();
+    sqlite.acknowledge(&[position + 1], &[]).await.unwrap();
+    assert_eq!(sqlite.after(position, 10).await.unwrap(), []);
+
+    // Timers that come and go are seen.
+    let (late, soon) = (Some(at(20)), Some(at(10)));
+    assert_eq!(sqlite.next_due().await.unwrap(), None);
+    let timer = |due| Envelope { due, ..make.envelope(Topic::Timers, "k") };
+    let (late_timer, soon_timer) = (timer(late), timer(soon));
+    sqlite.publish(std::slice::from_ref(&late_timer)).await.unwrap();
+    assert_eq!(sqlite.next_due().await.unwrap(), late);
+    sqlite.publish(std::slice::from_ref(&soon_timer)).await.unwrap();
+    assert_eq!(sqlite.next_due().await.unwrap(), soon);
+    assert_eq!(sqlite.due(at(0), 10).await.unwrap(), []);
+    assert_eq!(sqlite.due(soon.unwrap(), 10).await.unwrap().len(), 1);
+    sqlite.done(&[soon_timer.id]).await.unwrap();
+    assert_eq!(sqlite.next_due().await.unwrap(), late);
+    sqlite.close().await;
+    assert!(matches!(sqlite.after(0, 1).await, Err(PortError::Unavailable { .. })));
+    assert!(matches!(sqlite.next_due().await, Err(PortError::Unavailable { .. })));
 }
 
 #[tokio::test]

@@ -62,10 +62,17 @@ impl TurnStore for Sqlite {
         conversation: &ConversationId,
         tasks: &[TaskId],
     ) -> PortResult<Turn> {
-        let recent = self.inner.recent.turn(conversation, tasks);
+        let recent = self.inner.recent.turn(event, conversation, tasks);
+        let is_published = self.inner.delivery == DeliveryMode::Published;
+        let recent = match recent {
+            Some((seen, conversation, tasks)) if !is_published => {
+                let conversation = Some(conversation);
+                return Ok(Turn { seen, outbox: Vec::new(), conversation, tasks });
+            }
+            other => other,
+        };
         let (event, conversation) = (event.cloned(), conversation.clone());
         let tasks = tasks.to_vec();
-        let is_published = self.inner.delivery == DeliveryMode::Published;
         let read = move |conn: &Connection| {
             let seen = match &event {
                 None => false,
@@ -79,7 +86,7 @@ impl TurnStore for Sqlite {
                 _ => Vec::new(),
             };
             let (conversation, tasks) = match recent {
-                Some((conversation, tasks)) => (Some(conversation), tasks),
+                Some((_, conversation, tasks)) => (Some(conversation), tasks),
                 None => (
                     document(conn, "conversation", CONVERSATION, conversation.as_str())?,
                     documents(conn, "task", TASK, &ids)?,

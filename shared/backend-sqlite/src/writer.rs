@@ -3,15 +3,15 @@
 //! with it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use ports::{PortError, PortResult, Topic};
+use ports::{PortError, PortResult};
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Outcome, unavailable};
+use crate::news::{News, Queued};
 use crate::open::Lock;
 use crate::recent::{Fresh, Recent};
 
@@ -19,54 +19,6 @@ use crate::recent::{Fresh, Recent};
 const GROUP_MAX: usize = 256;
 /// Most requests that wait; further callers wait for a place.
 const WAITING_MAX: usize = 1_024;
-
-/// What the writer tells everybody else.
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    /// Somebody may find something new in the queue.
-    pub(crate) published: Notify,
-    /// How many envelopes wait, by the topic's place in [`Topic::ALL`].
-    backlog: [AtomicI64; Topic::ALL.len()],
-}
-
-impl News {
-    /// How many envelopes wait; topics without any are left out.
-    pub(crate) fn backlog(&self) -> Vec<(Topic, u64)> {
-        Topic::ALL
-            .into_iter()
-            .zip(&self.backlog)
-            .map(|(topic, count)| (topic, count.load(Ordering::Relaxed).try_into().unwrap_or(0)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
-    }
-
-    /// Counts envelopes that came or went.
-    pub(crate) fn count(&self, change: Backlog) {
-        for (count, change) in self.backlog.iter().zip(change.0) {
-            count.fetch_add(change, Ordering::Relaxed);
-        }
-    }
-
-    /// Wakes those that wait, and the next one to wait.
-    fn wake(&self) {
-        self.published.notify_waiters();
-        self.published.notify_one();
-    }
-}
-
-/// Envelopes that came (positive) and went, by topic.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Backlog([i64; Topic::ALL.len()]);
-
-impl Backlog {
-    /// Counts `change` envelopes of a topic.
-    pub(crate) fn add(&mut self, topic: Topic, change: i64) {
-        let counts = Topic::ALL.into_iter().zip(&mut self.0);
-        if let Some((_, count)) = counts.into_iter().find(|(known, _)| *known == topic) {
-            *count += change;
-        }
-    }
-}
 
 /// Which table words go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,8 +62,8 @@ pub(crate) struct Group<'a> {
     pub(crate) conn: &'a Connection,
     words: Vec<Entry>,
     fresh: Vec<Fresh>,
-    backlog: Backlog,
-    published: bool,
+    /// What becomes of the queue.
+    pub(crate) queued: Queued,
 }
 
 impl Group<'_> {
@@ -125,17 +77,6 @@ impl Group<'_> {
     /// Keeps documents at hand once they are on the disk.
     pub(crate) fn keep(&mut self, documents: Fresh) {
         self.fresh.push(documents);
-    }
-
-    /// Counts an envelope that can be delivered from now on.
-    pub(crate) fn came(&mut self, topic: Topic) {
-        self.backlog.add(topic, 1);
-        self.published = true;
-    }
-
-    /// Counts an envelope that is gone.
-    pub(crate) fn went(&mut self, topic: Topic) {
-        self.backlog.add(topic, -1);
     }
 
     fn write_words(&mut self) -> Outcome<()> {
@@ -285,13 +226,7 @@ fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Request>, news: &News, r
 
 /// Runs all jobs in one transaction and answers them.
 fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent: &Recent) {
-    let mut group = Group {
-        conn,
-        words: Vec::new(),
-        fresh: Vec::new(),
-        backlog: Backlog::default(),
-        published: false,
-    };
+    let mut group = Group { conn, words: Vec::new(), fresh: Vec::new(), queued: Queued::default() };
     let ran = catch_unwind(AssertUnwindSafe(|| run_jobs(&mut group, &mut jobs)));
     let failed = match ran {
         Ok(Ok(())) => None,
@@ -311,10 +246,7 @@ fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent
         }
     } else {
         recent.wrote(group.fresh);
-        news.count(group.backlog);
-        if group.published {
-            news.wake();
-        }
+        news.tell(group.queued);
     }
     for job in jobs {
         // Each gets an error of its own: they cannot be copied, and mean the same to everybody.
@@ -335,7 +267,7 @@ fn run_jobs(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
     for job in jobs {
         execute("SAVEPOINT request")?;
         let (words, fresh) = (group.words.len(), group.fresh.len());
-        let (backlog, published) = (group.backlog, group.published);
+        let queued = group.queued.mark();
         let worked = catch_unwind(AssertUnwindSafe(|| job.work(group))).unwrap_or(false);
         if !worked {
             // An error of the disk may have ended the transaction: nothing of it is stored.
@@ -345,8 +277,7 @@ fn run_jobs(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
             execute("ROLLBACK TO request")?;
             group.words.truncate(words);
             group.fresh.truncate(fresh);
-            group.backlog = backlog;
-            group.published = published;
+            group.queued.back_to(queued);
         }
         execute("RELEASE request")?;
     }

@@ -21,7 +21,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
 /// What handling one event needs to know, by one batched read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Turn {
-    /// Whether the event has had its effect already.
+    /// Whether the event has had its effect already. Where this says no it may have had it all
+    /// the same, long ago or just now: its commit is a `Duplicate` then.
     pub seen: bool,
     /// The conversation.
     pub conversation: Option<Conversation>,
