@@ -1,7 +1,7 @@
 //! A commit in the writer's transaction: every guard is part of the statement that writes.
 
 use engine::{Message, Task};
-use ports::{Commit, IdempotentAnswer, PortError, Receipt, search};
+use ports::{Commit, Envelope, IdempotentAnswer, PortError, Receipt, search};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -10,17 +10,38 @@ use crate::error::{Outcome, conflict, integer};
 use crate::open::DeliveryMode;
 use crate::order::{Ordered, micros, next_key};
 use crate::queue::{self, outbox};
+use crate::recent::Fresh;
 use crate::rows::{
     Prepared, PreparedMessage, conversation_columns, message_columns, message_words, task_columns,
     words_of_task,
 };
-use crate::writer::{Group, WordTable};
+use crate::writer::{Group, WordTable, Work};
 use crate::{failures, fts};
 
+/// A commit that waits for the writer.
+pub(crate) struct Committing {
+    pub(crate) prepared: Prepared,
+    pub(crate) delivery: DeliveryMode,
+    /// When what it publishes is published.
+    pub(crate) published_at: i64,
+}
+
+impl Work for Committing {
+    type Done = Receipt;
+
+    fn work(&mut self, group: &mut Group<'_>) -> Outcome<Receipt> {
+        write(group, &self.prepared, self.delivery, self.published_at)
+    }
+
+    fn fresh(self) -> Option<Fresh> {
+        Some(self.prepared.into_documents())
+    }
+}
+
 /// Writes all of it; after an error the caller takes everything back.
-pub(crate) fn write(
+fn write(
     group: &mut Group<'_>,
-    mut prepared: Prepared,
+    prepared: &Prepared,
     delivery: DeliveryMode,
     published_at: i64,
 ) -> Outcome<Receipt> {
@@ -42,7 +63,7 @@ pub(crate) fn write(
             update_task(group, &write.task, write.expected, document)?;
         }
     }
-    for (write, row) in commit.messages.iter().zip(&mut prepared.messages) {
+    for (write, row) in commit.messages.iter().zip(&prepared.messages) {
         match write.expected {
             None => create_message(group, &write.message, row)?,
             Some(revision) => update_message(group, &write.message, revision, row)?,
@@ -61,23 +82,16 @@ pub(crate) fn write(
             outbox::release(group, id)?;
         }
     }
-    let event = prepared.commit.event.as_ref();
-    let outbox = std::mem::take(&mut prepared.commit.outbox);
-    let unpublished = match delivery {
-        DeliveryMode::Transactional => {
-            for envelope in outbox {
-                queue::enqueue(group, envelope, published_at)?;
-            }
-            Vec::new()
+    for envelope in &commit.outbox {
+        match delivery {
+            DeliveryMode::Transactional => queue::enqueue(group, envelope, published_at)?,
+            DeliveryMode::Published => outbox::hold(group, envelope, commit.event.as_ref(), at)?,
         }
-        DeliveryMode::Published => {
-            for envelope in &outbox {
-                outbox::hold(group, envelope, event, at)?;
-            }
-            outbox
-        }
+    }
+    let unpublished: Vec<Envelope> = match delivery {
+        DeliveryMode::Transactional => Vec::new(),
+        DeliveryMode::Published => commit.outbox.clone(),
     };
-    group.keep(prepared.into_documents());
     let marks = unpublished.iter().map(|envelope| envelope.id.clone()).collect();
     Ok(Receipt { unpublished, marks })
 }
@@ -161,17 +175,13 @@ fn count_task(group: &Group<'_>, flow: &str, status: &str, change: i64) -> Outco
     Ok(())
 }
 
-fn create_message(
-    group: &mut Group<'_>,
-    message: &Message,
-    row: &mut PreparedMessage,
-) -> Outcome<()> {
+fn create_message(group: &mut Group<'_>, message: &Message, row: &PreparedMessage) -> Outcome<()> {
     let seq = next_key(group.conn, Ordered::Messages, message.created_at)?;
     let columns = message_columns(message, row.text_digest)?;
     if !create(group, "messages", seq, &columns, &row.document)? {
         return Err(conflict("message", message.id.as_str()));
     }
-    let words = row.words.take().unwrap_or_else(|| message_words(message));
+    let words = row.words.clone().unwrap_or_else(|| message_words(message));
     group.index(WordTable::Messages, seq, words, false);
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Sqlite {
         let write = move |group: &mut Group<'_>| {
             let sql = "INSERT INTO config (kind, id, document) VALUES (?1, ?2, ?3) \
                        ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document";
-            group.conn.prepare_cached(sql)?.execute((kind, id, text))?;
+            group.conn.prepare_cached(sql)?.execute((kind, &id, &text))?;
             Ok(())
         };
         self.inner.writer.write(write).await

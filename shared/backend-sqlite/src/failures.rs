@@ -82,11 +82,11 @@ impl FailureStore for Sqlite {
             let sql = "UPDATE failures SET kind = ?2, state = ?3, at = ?4, document = ?5 \
                        WHERE id = ?1 AND state = ?6";
             let (kind, state) = (failure.kind.name(), failure.state.name());
-            let row = (&failure.id, kind, state, micros(failure.at), text, from.name());
+            let row = (&failure.id, kind, state, micros(failure.at), &text, from.name());
             if group.conn.prepare_cached(sql)?.execute(row)? == 0 {
                 return Err(conflict("failure", &failure.id));
             }
-            envelopes.into_iter().try_for_each(|envelope| queue::enqueue(group, envelope, now))
+            envelopes.iter().try_for_each(|envelope| queue::enqueue(group, envelope, now))
         };
         self.inner.writer.write(settle).await
     }

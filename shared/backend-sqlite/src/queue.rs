@@ -34,10 +34,10 @@ pub(crate) fn check(envelopes: &[Envelope]) -> Outcome<()> {
 }
 
 /// Publishes an envelope, unless one of its id is undelivered.
-pub(crate) fn enqueue(group: &mut Group<'_>, envelope: Envelope, at: i64) -> Outcome<()> {
+pub(crate) fn enqueue(group: &mut Group<'_>, envelope: &Envelope, at: i64) -> Outcome<()> {
     let sql = "INSERT INTO queue (id, topic, key, due, published_at, body) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING";
-    let Envelope { id, topic, key, due, body } = &envelope;
+    let Envelope { id, topic, key, due, body } = envelope;
     let row = (id, topic.name(), key, due.map(micros), at, body);
     if group.conn.prepare_cached(sql)?.execute(row)? == 0 {
         return Ok(());
@@ -49,6 +49,7 @@ pub(crate) fn enqueue(group: &mut Group<'_>, envelope: Envelope, at: i64) -> Out
         return Ok(());
     }
     let (position, published_at) = (group.conn.last_insert_rowid(), read_time(at)?);
+    let envelope = envelope.clone();
     group.queued.ready.push(Delivery { position, attempts: 0, published_at, envelope });
     Ok(())
 }
@@ -163,7 +164,7 @@ impl Bus for Sqlite {
         }
         let (envelopes, at) = (envelopes.to_vec(), micros(self.inner.clock.now()));
         let publish = move |group: &mut Group<'_>| {
-            envelopes.into_iter().try_for_each(|envelope| enqueue(group, envelope, at))
+            envelopes.iter().try_for_each(|envelope| enqueue(group, envelope, at))
         };
         self.inner.writer.write(publish).await
     }
@@ -222,10 +223,10 @@ impl Deliveries for Sqlite {
         let at = micros(self.inner.clock.now());
         let sql = "SELECT position, topic, due FROM queue WHERE position = ?1";
         let acknowledge = move |group: &mut Group<'_>| {
-            for position in positions {
+            for position in &positions {
                 remove(group, sql, position)?;
             }
-            instead.into_iter().try_for_each(|envelope| enqueue(group, envelope, at))
+            instead.iter().try_for_each(|envelope| enqueue(group, envelope, at))
         };
         self.inner.writer.write(acknowledge).await
     }

@@ -44,7 +44,7 @@ struct Kept {
 
 impl Recent {
     /// Takes what a transaction wrote, in its order.
-    pub(crate) fn wrote(&self, commits: Vec<Fresh>) {
+    pub(crate) fn wrote(&self, commits: impl Iterator<Item = Fresh>) {
         let mut kept = self.kept();
         for Fresh { event, conversation, tasks, messages } in commits {
             if let Some(event) = event {

@@ -26,7 +26,7 @@ impl Secrets for Sqlite {
         let write = move |group: &mut Group<'_>| {
             let sql = "INSERT INTO secrets (name, value) VALUES (?1, ?2) \
                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-            group.conn.prepare_cached(sql)?.execute((name, value.expose()))?;
+            group.conn.prepare_cached(sql)?.execute((&name, value.expose()))?;
             Ok(())
         };
         self.inner.writer.write(write).await

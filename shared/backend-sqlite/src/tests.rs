@@ -181,14 +181,14 @@ async fn one_of_a_group_fails_alone_even_by_a_panic() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let busy = sqlite.clone();
     let busy = tokio::spawn(async move {
-        busy.inner.writer.write(move |_| Ok(wait.recv().is_ok())).await.unwrap()
+        busy.inner.writer.write(move |_| Ok(wait.recv().is_err())).await.unwrap()
     });
     let publish = |number: u32| {
         let sqlite = sqlite.clone();
         tokio::spawn(async move {
             let work = move |group: &mut Group<'_>| {
                 let envelope = Samples::new(u64::from(number)).envelope(Topic::Calls, "k");
-                crate::queue::enqueue(group, envelope, 0)?;
+                crate::queue::enqueue(group, &envelope, 0)?;
                 let words = search::words("word");
                 group.index(WordTable::Tasks, i64::from(number), words, false);
                 match number % 3 {
@@ -202,7 +202,7 @@ async fn one_of_a_group_fails_alone_even_by_a_panic() {
     };
     let all: Vec<_> = (0..30).map(publish).collect();
     tokio::task::yield_now().await;
-    go.send(()).unwrap();
+    drop(go);
     assert!(busy.await.unwrap());
     for (number, outcome) in (0..).zip(all) {
         let outcome = outcome.await.unwrap();
@@ -220,6 +220,53 @@ async fn one_of_a_group_fails_alone_even_by_a_panic() {
         Ok(conn.query_row(sql, [], |row| row.get::<_, i64>(0))?)
     };
     assert_eq!(sqlite.inner.readers.read(indexed).await.unwrap(), 10);
+}
+
+#[tokio::test]
+async fn a_group_is_done_again_only_for_who_failed_after_writing() {
+    for (writes_first, runs) in [(false, 1), (true, 2)] {
+        let sqlite = Sqlite::in_memory(options()).unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = sqlite.clone();
+        let busy = tokio::spawn(async move {
+            busy.inner.writer.write(move |_| Ok(wait.recv().is_err())).await.unwrap()
+        });
+        let ran = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (writer, counted) = (sqlite.clone(), Arc::clone(&ran));
+        let first = Samples::new(1).envelope(Topic::Calls, "k");
+        let published = first.clone();
+        let works = tokio::spawn(async move {
+            let work = move |group: &mut Group<'_>| {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                crate::queue::enqueue(group, &first, 0)
+            };
+            writer.inner.writer.write(work).await
+        });
+        let writer = sqlite.clone();
+        let fails = tokio::spawn(async move {
+            let lost = Samples::new(2).envelope(Topic::Calls, "k");
+            let work = move |group: &mut Group<'_>| {
+                if writes_first {
+                    crate::queue::enqueue(group, &lost, 0)?;
+                }
+                Err::<(), _>(crate::error::conflict("number", "2"))
+            };
+            writer.inner.writer.write(work).await
+        });
+        tokio::task::yield_now().await;
+        drop(go);
+        assert!(busy.await.unwrap());
+        works.await.unwrap().unwrap();
+        assert!(matches!(fails.await.unwrap(), Err(PortError::Conflict { .. })));
+        assert_eq!(ran.load(std::sync::atomic::Ordering::Relaxed), runs);
+        // At hand and in the file it is there once, and what failed is not.
+        for _ in 0..2 {
+            let found = sqlite.after(0, 10).await.unwrap();
+            let found: Vec<_> = found.into_iter().map(|delivery| delivery.envelope).collect();
+            assert_eq!(found, std::slice::from_ref(&published));
+        }
+        assert_eq!(sqlite.backlog().await.unwrap(), [(Topic::Calls, 1)]);
+    }
 }
 
 #[tokio::test]

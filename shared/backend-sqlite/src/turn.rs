@@ -9,7 +9,7 @@ use ports::{Commit, Envelope, IdempotentAnswer, PortResult, Receipt, Turn, TurnS
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::de::DeserializeOwned;
 
-use crate::commit;
+use crate::commit::Committing;
 use crate::error::{Outcome, from_text};
 use crate::open::{DeliveryMode, Sqlite};
 use crate::order::micros;
@@ -123,9 +123,8 @@ impl TurnStore for Sqlite {
 
     async fn commit(&self, commit: Commit) -> PortResult<Receipt> {
         let prepared = Prepared::new(commit)?;
-        let (delivery, now) = (self.inner.delivery, micros(self.inner.clock.now()));
-        let write = move |group: &mut Group<'_>| commit::write(group, prepared, delivery, now);
-        self.inner.writer.write(write).await
+        let (delivery, published_at) = (self.inner.delivery, micros(self.inner.clock.now()));
+        self.inner.writer.run(Committing { prepared, delivery, published_at }).await
     }
 
     async fn mark_published(&self, ids: &[String]) -> PortResult<()> {

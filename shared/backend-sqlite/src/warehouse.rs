@@ -56,7 +56,7 @@ fn row_key(table: &Table) -> Outcome<&'static str> {
     })
 }
 
-fn ensure(group: &Group<'_>, table: &Table) -> Outcome<()> {
+fn ensure(group: &mut Group<'_>, table: &Table) -> Outcome<()> {
     row_key(table)?;
     let old = landed(group.conn, table.id())?;
     let plan = schema::plan(old.as_ref(), table);
@@ -73,6 +73,7 @@ fn ensure(group: &Group<'_>, table: &Table) -> Outcome<()> {
         return Ok(());
     }
     let statements = apply(&plan, old.as_ref(), table, &view_name(table), &sql_name(table));
+    group.changes_tables = true;
     group.conn.execute_batch(&statements)?;
     let sql = "INSERT INTO landed_tables (id, document) VALUES (?1, ?2) \
                ON CONFLICT (id) DO UPDATE SET document = excluded.document";
@@ -103,7 +104,7 @@ fn columns(table: &Table) -> String {
 fn append(
     group: &Group<'_>,
     table: &Table,
-    rows: Vec<Result<Vec<Bound>, String>>,
+    rows: &[Result<Vec<Bound>, String>],
 ) -> Outcome<Vec<RefusedRow>> {
     must_exist(group.conn, table)?;
     let marks = vec!["?"; table.fields().len()].join(", ");
@@ -118,9 +119,9 @@ fn append(
             _ => Fault::from(error),
         })?;
     let mut refused = Vec::new();
-    for (index, row) in rows.into_iter().enumerate() {
+    for (index, row) in rows.iter().enumerate() {
         let reason = match row {
-            Err(reason) => Some(reason),
+            Err(reason) => Some(reason.clone()),
             Ok(values) => match statement.execute(rusqlite::params_from_iter(values)) {
                 Ok(_) => None,
                 Err(error) if is_refusal(&error) => Some(error.to_string()),
@@ -241,7 +242,7 @@ impl Warehouse for Sqlite {
     async fn append(&self, table: &Table, rows: &[Row]) -> PortResult<Vec<RefusedRow>> {
         let table = with_meta(table.clone());
         let rows: Vec<_> = rows.iter().map(|row| bind(&table, row)).collect();
-        self.inner.writer.write(move |group| append(group, &table, rows)).await
+        self.inner.writer.write(move |group| append(group, &table, &rows)).await
     }
 
     async fn rows(

@@ -1,6 +1,7 @@
 //! The one thread that writes. Requests that wait at the same time share one transaction, and
-//! so one sync of the disk; each has its own savepoint, so that one that fails takes nothing
-//! with it.
+//! so one sync of the disk. One that fails takes nothing with it: where it had written something
+//! all of them are taken back and done again, each with a savepoint of its own. (Savepoints from
+//! the start would have SQLite copy every page that a request touches.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Outcome, unavailable};
-use crate::news::{News, Queued};
+use crate::news::{self, News, Queued};
 use crate::open::Lock;
 use crate::recent::{Fresh, Recent};
 
@@ -61,9 +62,17 @@ struct Entry {
 pub(crate) struct Group<'a> {
     pub(crate) conn: &'a Connection,
     words: Vec<Entry>,
-    fresh: Vec<Fresh>,
     /// What becomes of the queue.
     pub(crate) queued: Queued,
+    /// Whether a table was made or changed, which is not counted as a change of rows.
+    pub(crate) changes_tables: bool,
+}
+
+/// How far a group is.
+struct Mark {
+    words: usize,
+    queued: news::Mark,
+    changes: u64,
 }
 
 impl Group<'_> {
@@ -74,9 +83,20 @@ impl Group<'_> {
         }
     }
 
-    /// Keeps documents at hand once they are on the disk.
-    pub(crate) fn keep(&mut self, documents: Fresh) {
-        self.fresh.push(documents);
+    fn mark(&self) -> Mark {
+        let changes = self.conn.total_changes();
+        Mark { words: self.words.len(), queued: self.queued.mark(), changes }
+    }
+
+    /// Forgets what a request that failed has said.
+    fn back_to(&mut self, mark: &Mark) {
+        self.words.truncate(mark.words);
+        self.queued.back_to(mark.queued);
+    }
+
+    /// Whether something may have been written.
+    fn wrote_after(&self, mark: &Mark) -> bool {
+        self.changes_tables || self.conn.total_changes() != mark.changes
     }
 
     fn write_words(&mut self) -> Outcome<()> {
@@ -90,31 +110,63 @@ impl Group<'_> {
     }
 }
 
+/// What the writer is to do.
+pub(crate) trait Work: Send {
+    /// What it comes to.
+    type Done: Send;
+
+    /// Does it. May be asked for once more after everything was taken back.
+    fn work(&mut self, group: &mut Group<'_>) -> Outcome<Self::Done>;
+
+    /// What is to be kept at hand, once it is on the disk.
+    fn fresh(self) -> Option<Fresh>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
+
+impl<T, F> Work for F
+where
+    T: Send,
+    F: FnMut(&mut Group<'_>) -> Outcome<T> + Send,
+{
+    type Done = T;
+
+    fn work(&mut self, group: &mut Group<'_>) -> Outcome<T> {
+        self(group)
+    }
+}
+
 /// Work that waits for the writer.
 trait Job: Send {
     /// Does the work; false where nothing of it may stay.
     fn work(&mut self, group: &mut Group<'_>) -> bool;
 
+    /// What is to be kept at hand of work that was done.
+    fn fresh(&mut self) -> Option<Fresh>;
+
     /// Tells the caller, once the transaction is on the disk or has failed.
     fn answer(self: Box<Self>, failed: Option<PortError>);
 }
 
-struct Call<T, F> {
-    work: Option<F>,
-    outcome: PortResult<T>,
-    reply: oneshot::Sender<PortResult<T>>,
+struct Call<W: Work> {
+    work: Option<W>,
+    outcome: PortResult<W::Done>,
+    reply: oneshot::Sender<PortResult<W::Done>>,
 }
 
-impl<T, F> Job for Call<T, F>
-where
-    T: Send,
-    F: FnOnce(&mut Group<'_>) -> Outcome<T> + Send,
-{
+impl<W: Work> Job for Call<W> {
     fn work(&mut self, group: &mut Group<'_>) -> bool {
-        if let Some(work) = self.work.take() {
-            self.outcome = work(group).map_err(PortError::from);
+        if let Some(work) = &mut self.work {
+            self.outcome = work.work(group).map_err(PortError::from);
         }
         self.outcome.is_ok()
+    }
+
+    fn fresh(&mut self) -> Option<Fresh> {
+        self.work.take().filter(|_| self.outcome.is_ok())?.fresh()
     }
 
     fn answer(self: Box<Self>, failed: Option<PortError>) {
@@ -152,11 +204,20 @@ impl Writer {
         Ok(Self { requests, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Has the writer do `work`; answers when that is on the disk.
+    /// Has the writer do `work`, perhaps twice; answers when that is on the disk.
     pub(crate) async fn write<T, F>(&self, work: F) -> PortResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Group<'_>) -> Outcome<T> + Send + 'static,
+        F: FnMut(&mut Group<'_>) -> Outcome<T> + Send + 'static,
+    {
+        self.run(work).await
+    }
+
+    /// [`Writer::write`] for work that has something to be kept at hand.
+    pub(crate) async fn run<W>(&self, work: W) -> PortResult<W::Done>
+    where
+        W: Work + 'static,
+        W::Done: 'static,
     {
         let (reply, answer) = oneshot::channel();
         // What is answered if the work panics.
@@ -226,7 +287,8 @@ fn serve(conn: &Connection, mut waiting: mpsc::Receiver<Request>, news: &News, r
 
 /// Runs all jobs in one transaction and answers them.
 fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent: &Recent) {
-    let mut group = Group { conn, words: Vec::new(), fresh: Vec::new(), queued: Queued::default() };
+    let (words, queued) = (Vec::new(), Queued::default());
+    let mut group = Group { conn, words, queued, changes_tables: false };
     let ran = catch_unwind(AssertUnwindSafe(|| run_jobs(&mut group, &mut jobs)));
     let failed = match ran {
         Ok(Ok(())) => None,
@@ -245,7 +307,7 @@ fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent
             tracing::error!(%error, "a failed transaction could not be rolled back");
         }
     } else {
-        recent.wrote(group.fresh);
+        recent.wrote(jobs.iter_mut().filter_map(|job| job.fresh()));
         news.tell(group.queued);
     }
     for job in jobs {
@@ -261,27 +323,54 @@ fn run_group(conn: &Connection, mut jobs: Vec<Box<dyn Job>>, news: &News, recent
 }
 
 fn run_jobs(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
-    let conn = group.conn;
-    let execute = |sql| conn.prepare_cached(sql)?.execute([]);
-    execute("BEGIN IMMEDIATE")?;
-    for job in jobs {
-        execute("SAVEPOINT request")?;
-        let (words, fresh) = (group.words.len(), group.fresh.len());
-        let queued = group.queued.mark();
-        let worked = catch_unwind(AssertUnwindSafe(|| job.work(group))).unwrap_or(false);
-        if !worked {
-            // An error of the disk may have ended the transaction: nothing of it is stored.
-            if conn.is_autocommit() {
-                return Err(unavailable().into());
-            }
-            execute("ROLLBACK TO request")?;
-            group.words.truncate(words);
-            group.fresh.truncate(fresh);
-            group.queued.back_to(queued);
-        }
-        execute("RELEASE request")?;
+    let start = group.mark();
+    execute(group.conn, "BEGIN IMMEDIATE")?;
+    if !run_together(group, jobs)? {
+        execute(group.conn, "ROLLBACK")?;
+        group.back_to(&start);
+        execute(group.conn, "BEGIN IMMEDIATE")?;
+        run_apart(group, jobs)?;
     }
     group.write_words()?;
-    execute("COMMIT")?;
+    execute(group.conn, "COMMIT")
+}
+
+/// Runs all of them; false where one failed that had written something.
+fn run_together(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<bool> {
+    for job in jobs {
+        let before = group.mark();
+        if !run(group, job)? {
+            if group.wrote_after(&before) {
+                return Ok(false);
+            }
+            group.back_to(&before);
+        }
+    }
+    Ok(true)
+}
+
+/// Runs all of them, and takes back what each has written that fails.
+fn run_apart(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
+    for job in jobs {
+        let before = group.mark();
+        execute(group.conn, "SAVEPOINT request")?;
+        if !run(group, job)? {
+            execute(group.conn, "ROLLBACK TO request")?;
+            group.back_to(&before);
+        }
+        execute(group.conn, "RELEASE request")?;
+    }
+    Ok(())
+}
+
+/// Whether it worked.
+fn run(group: &mut Group<'_>, job: &mut Box<dyn Job>) -> Outcome<bool> {
+    let worked = catch_unwind(AssertUnwindSafe(|| job.work(group))).unwrap_or(false);
+    // An error of the disk may have ended the transaction: nothing of it is stored.
+    if group.conn.is_autocommit() { Err(unavailable().into()) } else { Ok(worked) }
+}
+
+fn execute(conn: &Connection, sql: &str) -> Outcome<()> {
+    conn.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
