@@ -34,6 +34,9 @@ const ROWS_MAX: usize = 2_000;
 const ATTEMPTS_MAX: u32 = 40;
 /// Acknowledgements written at a time.
 const ACKS: usize = 512;
+/// How long one waits for others: envelopes that came together go together, and leave no pages
+/// behind that are half empty. After a crash that many more come again.
+const ACKS_WITHIN: Duration = Duration::from_millis(50);
 /// Attempts to acknowledge that are made even when the server stops.
 const ACK_ATTEMPTS_MAX: u32 = 4;
 /// How often the loop looks by itself, should a wake-up be lost.
@@ -118,6 +121,12 @@ async fn write_acks(
 ) {
     let mut batch: Vec<Ack> = Vec::with_capacity(ACKS);
     while acks.recv_many(&mut batch, ACKS).await > 0 {
+        let full = async {
+            while let room @ 1.. = ACKS - batch.len()
+                && acks.recv_many(&mut batch, room).await > 0
+            {}
+        };
+        let _ = tokio::time::timeout(ACKS_WITHIN, full).await;
         let positions: Vec<i64> = batch.iter().map(|(position, _)| *position).collect();
         let instead: Vec<Envelope> = batch.drain(..).filter_map(|(_, instead)| instead).collect();
         let mut attempt = 0;
