@@ -21,9 +21,9 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const STATEMENTS_MAX: usize = 256;
 /// Pages kept in memory per reader, in KiB.
 pub(crate) const READER_CACHE_KIB: i64 = 4 * 1024;
-/// Pages kept in memory for the writer, in KiB. SQLite walks all of them at a commit in which a page
-/// got another number (until the file has a gigabyte), and those that are not here are in the
-/// cache of the system: more than this costs more than it spares.
+/// Pages kept in memory for the writer, in KiB. SQLite walks all of them at a commit in which a
+/// page got another number (until the file has a gigabyte), and those that are not here are in
+/// the cache of the system: more than this costs more than it spares.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The log is cut to this size once its pages are in the file.
 const LOG_BYTES_MAX: i64 = 128 * 1024 * 1024;

@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -83,21 +83,6 @@ impl Client {
     pub async fn post(&self, url: &str, body: &Value) -> anyhow::Result<Bytes> {
         let json = [(header::CONTENT_TYPE, "application/json")];
         self.send(Method::POST, url, &json, Bytes::from(body.to_string())).await
-    }
-
-    /// Posts JSON that may be refused: the status, and whether the answer says when to come again.
-    ///
-    /// # Errors
-    /// Where there is no answer.
-    pub async fn try_post(&self, url: &str, body: &Value) -> anyhow::Result<(StatusCode, bool)> {
-        let request = Request::builder().method(Method::POST).uri(url);
-        let request = request.header(header::CONTENT_TYPE, "application/json");
-        let body = Full::new(Bytes::from(body.to_string()));
-        let answer = self.http.request(request.body(body)?).await?;
-        let later = answer.headers().contains_key(header::RETRY_AFTER);
-        let status = answer.status();
-        answer.into_body().collect().await?;
-        Ok((status, later))
     }
 
     /// Reads.

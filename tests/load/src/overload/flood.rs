@@ -10,8 +10,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use url::Url;
 
-use crate::client::Client;
+use crate::plain::Plain;
 use crate::sink::{Expected, Replies};
 use crate::talk::{Latencies, TURNS};
 
@@ -34,7 +35,7 @@ pub(super) struct Flood {
     /// Part of the contacts' names, so that they are new.
     pub(super) name: String,
     /// Where to; the messages are spread evenly.
-    pub(super) webhooks: Vec<String>,
+    pub(super) webhooks: Vec<Url>,
     /// Messages in a second.
     pub(super) per_second: f64,
     /// For how long.
@@ -59,14 +60,14 @@ pub(super) struct Flooded {
 /// Somebody who may speak.
 struct Person {
     contact: String,
-    webhook: String,
+    webhook: Url,
     turn: u32,
     expected: Expected,
 }
 
 #[derive(Clone)]
 struct Shared {
-    client: Client,
+    plain: Plain,
     free: Arc<Mutex<VecDeque<Person>>>,
     flooded: Arc<Mutex<Flooded>>,
     ends: Instant,
@@ -82,10 +83,10 @@ pub(super) struct Offered {
 }
 
 impl Flood {
-    pub(super) fn start(self, client: &Client, replies: &Replies) -> Running {
+    pub(super) fn start(self, replies: &Replies) -> Running {
         let began = Instant::now();
         let shared = Shared {
-            client: client.clone(),
+            plain: Plain::default(),
             free: Arc::default(),
             flooded: Arc::default(),
             ends: began + self.seconds,
@@ -103,10 +104,13 @@ impl Flood {
                     if people.len() >= OPEN_MAX + shared.waiting() {
                         continue;
                     }
-                    let person = shared.free().pop_front().unwrap_or_else(|| {
+                    let heard = shared.free().pop_front();
+                    let Some(person) = heard.or_else(|| {
                         newcomers += 1;
                         self.newcomer(newcomers, &replies)
-                    });
+                    }) else {
+                        continue;
+                    };
                     shared.flooded().offered += 1;
                     people.spawn(speak(shared.clone(), person));
                 }
@@ -116,11 +120,12 @@ impl Flood {
         }))
     }
 
-    fn newcomer(&self, number: usize, replies: &Replies) -> Person {
+    /// Somebody new; nobody where there are no webhooks.
+    fn newcomer(&self, number: usize, replies: &Replies) -> Option<Person> {
         let contact = format!("{}-{number}", self.name);
-        let webhook = self.webhooks.get(number % self.webhooks.len().max(1));
+        let webhook = self.webhooks.get(number % self.webhooks.len().max(1))?.clone();
         let expected = replies.expect(&contact);
-        Person { contact, webhook: webhook.cloned().unwrap_or_default(), turn: 1, expected }
+        Some(Person { contact, webhook, turn: 1, expected })
     }
 }
 
@@ -144,7 +149,7 @@ impl Shared {
 async fn speak(shared: Shared, mut person: Person) {
     let since = Instant::now();
     let said = message(&person.contact, person.turn);
-    match shared.client.try_post(&person.webhook, &said).await {
+    match shared.plain.post(&person.webhook, &said.to_string()).await {
         Ok((status, _)) if status.is_success() => {
             let mut flooded = shared.flooded();
             flooded.acknowledged.add(since);

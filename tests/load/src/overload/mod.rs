@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::client::Client;
 use crate::machine::Machine;
@@ -197,15 +198,19 @@ impl Bench<'_> {
         Ok(latencies.sorted().percentile(99))
     }
 
+    fn webhook(&self, connection: &str) -> anyhow::Result<Url> {
+        Ok(self.server.webhook_of(connection).parse()?)
+    }
+
     async fn level(&self, times: f64, capacity: f64, quiet: f64) -> anyhow::Result<Level> {
         let flood = Flood {
             name: format!("level-{times}"),
-            webhooks: (0..CONNECTIONS).map(|n| self.server.webhook_of(&name(n))).collect(),
+            webhooks: (0..CONNECTIONS).map(|n| self.webhook(&name(n))).collect::<Result<_, _>>()?,
             per_second: times * capacity,
             seconds: Duration::from_secs(self.args.seconds),
         };
         let own = crate::process::Usage::of("self")?.cpu;
-        let running = flood.start(self.client, &self.sink.replies);
+        let running = flood.start(&self.sink.replies);
         let flooded = running.offered().await?;
         let own = crate::process::Usage::of("self")?.cpu.saturating_sub(own).as_secs_f64();
         let recovered_after_seconds = self.recovery(&format!("after-{times}"), quiet).await?;
@@ -253,16 +258,16 @@ impl Bench<'_> {
 
     async fn beside(&self, times: f64, capacity: f64) -> anyhow::Result<Beside> {
         let seconds = Duration::from_secs(self.args.seconds);
-        let flood = |name: &str, webhook: String, per_second| Flood {
+        let flood = |name: &str, webhook: Url, per_second| Flood {
             name: name.to_owned(),
             webhooks: vec![webhook],
             per_second,
             seconds,
         };
-        let noisy = flood("noisy", self.server.webhook_of(&name(0)), times * capacity);
-        let quiet = flood("quiet", self.server.webhook_of(QUIET), QUIET_PER_SECOND);
-        let noisy = noisy.start(self.client, &self.sink.replies);
-        let quiet = quiet.start(self.client, &self.sink.replies);
+        let noisy = flood("noisy", self.webhook(&name(0))?, times * capacity);
+        let quiet = flood("quiet", self.webhook(QUIET)?, QUIET_PER_SECOND);
+        let noisy = noisy.start(&self.sink.replies);
+        let quiet = quiet.start(&self.sink.replies);
         let (noisy, quiet) = (noisy.offered().await?, quiet.offered().await?);
         self.server.settle(self.client).await?;
         let (noisy, quiet) = (noisy.settled().await, quiet.settled().await);

@@ -11,7 +11,8 @@ const GOODPUT_MIN: f64 = 0.9;
 const REFUSED_MILLIS_MAX: f64 = 100.0;
 /// Until turns take as long as before: at most.
 const RECOVERY_SECONDS_MAX: f64 = 5.0;
-/// The most memory with the most load, as a multiple of that at the capacity: at most.
+/// The most memory with the most load, as a multiple of that with the least of which something is
+/// refused: at most. What waits is as much in both.
 const MEMORY_MAX: f64 = 1.5;
 /// A turn of the quiet connection, p99: at most.
 const QUIET_MILLIS_MAX: f64 = 1_000.0;
@@ -36,9 +37,10 @@ pub fn targets(measured: &Measured) -> Vec<Target> {
             RECOVERY_SECONDS_MAX,
         ),
     ];
-    if let (Some(first), Some(last)) = (from_one().next(), levels.last()) {
+    let full = levels.iter().find(|level| level.refused_per_second > 0.0);
+    if let (Some(first), Some(last)) = (full, levels.last()) {
         let times = megabytes(last.resident_bytes_peak) / megabytes(first.resident_bytes_peak);
-        targets.push(at_most("peak RSS ÷ that at the capacity", times, MEMORY_MAX));
+        targets.push(at_most("peak RSS ÷ that where refusing begins", times, MEMORY_MAX));
     }
     let beside = &measured.beside;
     let refused = f64::from(beside.quiet_messages - beside.quiet_accepted);
