@@ -21,15 +21,20 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const STATEMENTS_MAX: usize = 256;
 /// Pages kept in memory per reader, in KiB.
 pub(crate) const READER_CACHE_KIB: i64 = 4 * 1024;
-/// Pages kept in memory for the writer, in KiB. SQLite walks all of them at a commit in which a
-/// page got another number (until the file has a gigabyte), and those that are not here are in
-/// the cache of the system: more than this costs more than it spares.
+/// Pages kept in memory for the writer, in KiB. As long as the file is smaller than [`LARGE_BYTES`],
+/// SQLite walks all of them at every commit in which a page got another number, which more of
+/// them would make slow; what is not here is in the cache of the system.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// The same where the file was large when it was opened: more of it is worth having at hand.
+const WRITER_CACHE_LARGE_KIB: i64 = 64 * 1024;
+/// A page gets the number of SQLite's lock page, which is here, while two of them change places.
+const LARGE_BYTES: i64 = 1024 * 1024 * 1024;
 /// The log is cut to this size once its pages are in the file.
 const LOG_BYTES_MAX: i64 = 128 * 1024 * 1024;
-/// Pages in the log before they go to the file: about 64 MiB. A full group writes a few thousand,
-/// and what is written again before it goes to the file goes there once.
-const CHECKPOINT_PAGES: i64 = 16_000;
+/// Pages in the log before they go to the file: about 32 MiB. A full group writes a few hundred,
+/// and what is written again before it goes to the file goes there once; but the commit that
+/// finds the log so long waits until it is emptied.
+const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// What becomes of a commit's outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -212,7 +217,11 @@ fn connect(path: &Path, synchronous: &str) -> Result<Connection, OpenError> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", synchronous)?;
-    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let page_bytes: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let is_large = pages.saturating_mul(page_bytes) > LARGE_BYTES;
+    let cache = if is_large { WRITER_CACHE_LARGE_KIB } else { WRITER_CACHE_KIB };
+    conn.pragma_update(None, "cache_size", -cache)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
