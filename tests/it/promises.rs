@@ -3,8 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backend_sqlite::DeliveryMode;
+use engine::routing::OPEN_TASKS_MAX;
+use engine::{EventId, TaskId};
+use flow::Contact;
 use it::TestApp;
+use ports::Commit;
 use ports_contract::Rates;
+use runtime::jobs::{Accepted, AcceptedBody, ForConversation, StartJob, Thread, What};
+use runtime::turn;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Dice, How};
@@ -257,4 +263,45 @@ async fn publishing_all_the_time_disturbs_nobody() {
     }
     assert_eq!(versions.values().sum::<usize>(), 12);
     app.finish().await;
+}
+
+/// A start that comes again long after it had its effect, when its conversation has no room for
+/// another task: it was done, and is no failure.
+#[tokio::test]
+async fn an_event_of_long_ago_is_known_where_it_would_be_refused() {
+    let test = TestApp::demo().await;
+    test.publish(GREET).await;
+    let app = test.server().app.clone();
+    let thread = Thread::of("demo", None, Contact { id: "ann".into(), name: None, lang: None });
+    let start = |number: usize| {
+        let what = What::Start(StartJob {
+            task: TaskId(format!("task_{number}")),
+            flow: "greet".into(),
+            vars: engine::Vars::default(),
+            parent: None,
+            trigger: None,
+            event: Value::Null,
+        });
+        let id = EventId(format!("evt_{number}"));
+        let body = AcceptedBody::Conversation(ForConversation { thread: thread.clone(), what });
+        Accepted { id, at: app.now(), body }
+    };
+    let first = start(0);
+    assert!(!turn::handle(&app, &first).await.unwrap().duplicate);
+    // More events than are kept at hand, and then as many tasks as there is room for.
+    let other = |number: usize| {
+        let event = Some(EventId(format!("evt_other_{number}")));
+        let app = app.clone();
+        let commit = Commit { event, at: app.now(), ..Commit::default() };
+        async move { app.store().commit(commit).await }
+    };
+    for done in futures::future::join_all((0..5_000).map(other)).await {
+        done.unwrap();
+    }
+    for number in 1..OPEN_TASKS_MAX {
+        turn::handle(&app, &start(number)).await.unwrap();
+    }
+    assert!(turn::handle(&app, &start(OPEN_TASKS_MAX)).await.is_err(), "there is no room");
+    assert!(turn::handle(&app, &first).await.unwrap().duplicate);
+    test.finish().await;
 }

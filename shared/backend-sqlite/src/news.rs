@@ -110,8 +110,9 @@ impl News {
     pub(crate) fn tell(&self, queued: Queued) {
         self.count(queued.backlog);
         let mut ready = self.ready();
-        queued.touched.into_iter().for_each(|position| ready.forget(position));
         ready.take(queued.ready);
+        // Behind what came: one may have come and gone in the same transaction.
+        queued.touched.into_iter().for_each(|position| ready.forget(position));
         drop(ready);
         if queued.timers {
             self.timers().changes += 1;

@@ -21,9 +21,9 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const STATEMENTS_MAX: usize = 256;
 /// Pages kept in memory per reader, in KiB.
 pub(crate) const READER_CACHE_KIB: i64 = 4 * 1024;
-/// Pages kept in memory for the writer, in KiB. As long as the file is smaller than [`LARGE_BYTES`],
-/// SQLite walks all of them at every commit in which a page got another number, which more of
-/// them would make slow; what is not here is in the cache of the system.
+/// Pages kept in memory for the writer, in KiB. As long as the file is smaller than
+/// [`LARGE_BYTES`], SQLite walks all of them at every commit in which a page got another number,
+/// which more of them would make slow; what is not here is in the cache of the system.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The same where the file was large when it was opened: more of it is worth having at hand.
 const WRITER_CACHE_LARGE_KIB: i64 = 64 * 1024;

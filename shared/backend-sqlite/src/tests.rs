@@ -270,6 +270,38 @@ async fn a_group_is_done_again_only_for_who_failed_after_writing() {
 }
 
 #[tokio::test]
+async fn who_panics_when_it_is_done_again_is_told_no() {
+    let sqlite = Sqlite::in_memory(options()).unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let busy = sqlite.clone();
+    let busy = tokio::spawn(async move {
+        busy.inner.writer.write(move |_| Ok(wait.recv().is_err())).await.unwrap()
+    });
+    let (writer, mut again) = (sqlite.clone(), false);
+    let panics = tokio::spawn(async move {
+        let work = move |_: &mut Group<'_>| {
+            assert!(!std::mem::replace(&mut again, true), "on purpose");
+            Ok(())
+        };
+        writer.inner.writer.write(work).await
+    });
+    let writer = sqlite.clone();
+    let fails = tokio::spawn(async move {
+        let lost = Samples::new(2).envelope(Topic::Calls, "k");
+        let work = move |group: &mut Group<'_>| {
+            crate::queue::enqueue(group, &lost, 0)?;
+            Err::<(), _>(crate::error::conflict("number", "2"))
+        };
+        writer.inner.writer.write(work).await
+    });
+    tokio::task::yield_now().await;
+    drop(go);
+    assert!(busy.await.unwrap());
+    assert!(matches!(panics.await.unwrap(), Err(PortError::Backend { .. })));
+    assert!(matches!(fails.await.unwrap(), Err(PortError::Conflict { .. })));
+}
+
+#[tokio::test]
 async fn a_reader_that_panics_is_an_error_and_no_more() {
     let sqlite = Sqlite::in_memory(Options { readers: 1, ..options() }).unwrap();
     for _ in 0..3 {
@@ -420,6 +452,7 @@ async fn an_event_that_is_not_at_hand_is_found_by_its_commit() {
     let conversation = Some(begun.conversation.clone());
     sqlite.commit(Commit { conversation, ..make.commit() }).await.unwrap();
     assert!(!seen().await, "it is not read: the conversation is at hand");
+    assert!(sqlite.seen(&event).await.unwrap(), "unless one asks for it");
     let refused = sqlite.commit(repeated).await;
     assert!(matches!(refused, Err(PortError::Duplicate { .. })), "{refused:?}");
 }
@@ -447,6 +480,21 @@ async fn envelopes_and_timers_at_hand_are_what_the_file_has() {
     );
     sqlite.publish(&[make.envelope(Topic::Calls, "k")]).await.unwrap();
     sqlite.acknowledge(&[position + 1], &[]).await.unwrap();
+    assert_eq!(sqlite.after(position, 10).await.unwrap(), []);
+
+    // One that comes and goes in the same transaction was never there.
+    let gone = make.envelope(Topic::Calls, "k");
+    let commit = Commit { withdrawn: vec![gone.id.clone()], ..make.commit() };
+    sqlite
+        .inner
+        .writer
+        .write(move |group| {
+            crate::queue::enqueue(group, &gone, 0)?;
+            crate::queue::withdraw(group, &gone.id)
+        })
+        .await
+        .unwrap();
+    sqlite.commit(commit).await.unwrap();
     assert_eq!(sqlite.after(position, 10).await.unwrap(), []);
 
     // Timers that come and go are seen.

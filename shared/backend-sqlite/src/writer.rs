@@ -64,7 +64,7 @@ pub(crate) struct Group<'a> {
     words: Vec<Entry>,
     /// What becomes of the queue.
     pub(crate) queued: Queued,
-    /// Whether a table was made or changed, which is not counted as a change of rows.
+    /// Whether the request made or changed a table, which is not counted as a change of rows.
     pub(crate) changes_tables: bool,
 }
 
@@ -144,6 +144,9 @@ trait Job: Send {
     /// Does the work; false where nothing of it may stay.
     fn work(&mut self, group: &mut Group<'_>) -> bool;
 
+    /// Whether it was refused for what it asks, which no fault of the file is.
+    fn is_refused(&self) -> bool;
+
     /// What is to be kept at hand of work that was done.
     fn fresh(&mut self) -> Option<Fresh>;
 
@@ -159,10 +162,27 @@ struct Call<W: Work> {
 
 impl<W: Work> Job for Call<W> {
     fn work(&mut self, group: &mut Group<'_>) -> bool {
+        // What is answered if the work panics, perhaps not before the second time.
+        self.outcome = Err(PortError::backend("the writer gave up this request; report this"));
         if let Some(work) = &mut self.work {
             self.outcome = work.work(group).map_err(PortError::from);
         }
         self.outcome.is_ok()
+    }
+
+    fn is_refused(&self) -> bool {
+        use PortError::{Conflict, Duplicate, Invalid, NotFound, TooLarge};
+        let outcome = self.outcome.as_ref().err();
+        outcome.is_some_and(|error| {
+            matches!(
+                error,
+                Conflict { .. }
+                    | Duplicate { .. }
+                    | Invalid { .. }
+                    | NotFound { .. }
+                    | TooLarge { .. }
+            )
+        })
     }
 
     fn fresh(&mut self) -> Option<Fresh> {
@@ -220,8 +240,7 @@ impl Writer {
         W::Done: 'static,
     {
         let (reply, answer) = oneshot::channel();
-        // What is answered if the work panics.
-        let outcome = Err(PortError::backend("the writer gave up this request; report this"));
+        let outcome = Err(unavailable());
         let call = Call { work: Some(work), outcome, reply };
         let request = Request::Job(Box::new(call));
         self.requests.send(request).await.map_err(|_| unavailable())?;
@@ -335,12 +354,14 @@ fn run_jobs(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<()> {
     execute(group.conn, "COMMIT")
 }
 
-/// Runs all of them; false where one failed that had written something.
+/// Runs all of them; false where one failed that may have written something.
 fn run_together(group: &mut Group<'_>, jobs: &mut [Box<dyn Job>]) -> Outcome<bool> {
     for job in jobs {
+        group.changes_tables = false;
         let before = group.mark();
         if !run(group, job)? {
-            if group.wrote_after(&before) {
+            // After a fault of the file nobody knows: what SQLite counts are whole changes.
+            if group.wrote_after(&before) || !job.is_refused() {
                 return Ok(false);
             }
             group.back_to(&before);

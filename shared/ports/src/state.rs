@@ -22,7 +22,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Turn {
     /// Whether the event has had its effect already. Where this says no it may have had it all
-    /// the same, long ago or just now: its commit is a `Duplicate` then.
+    /// the same, long ago or just now: its commit is a `Duplicate` then. Who comes to no commit
+    /// asks [`TurnStore::seen`].
     pub seen: bool,
     /// The conversation.
     pub conversation: Option<Conversation>,
@@ -122,6 +123,12 @@ pub struct Receipt {
 /// Reads and commits what one event touches.
 #[async_trait]
 pub trait TurnStore: Send + Sync {
+    /// Whether an event has had its effect, as the store has it now.
+    async fn seen(&self, event: &EventId) -> PortResult<bool> {
+        let nowhere = ConversationId(String::new());
+        Ok(self.turn(Some(event), &nowhere, &[]).await?.seen)
+    }
+
     /// One batched read.
     async fn turn(
         &self,

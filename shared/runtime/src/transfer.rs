@@ -80,7 +80,7 @@ pub async fn copy(
     messages(from, to, progress).await?;
     failures(from, to, progress).await?;
     // Last: what they wake must be there.
-    envelopes(deliveries, to, progress).await
+    envelopes(from, deliveries, to, progress).await
 }
 
 async fn settings(from: &App, to: &App, progress: Progress<'_>) -> Result<(), HandleError> {
@@ -270,6 +270,7 @@ async fn put_failure(to: &App, failure: &Failure) -> PortResult<()> {
 /// Timers, and what was on its way when the server stopped: its functions drop what they have
 /// done already.
 async fn envelopes(
+    from: &App,
     deliveries: &dyn Deliveries,
     to: &App,
     progress: Progress<'_>,
@@ -283,14 +284,10 @@ async fn envelopes(
         progress(Kind::Envelopes, batch.len() as u64);
         position = last;
     }
-    // All at once: a page of timers cannot be gone on from. Each is small.
+    // All at once: a page of timers cannot be gone on from, and what is fetched to be delivered
+    // ends at some bytes. Each is small.
     let end = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-    let timers: Vec<Envelope> = deliveries
-        .due(end, usize::MAX)
-        .await?
-        .into_iter()
-        .map(|delivery| delivery.envelope)
-        .collect();
+    let timers = from.timers().overdue(end, usize::MAX).await?;
     for batch in timers.chunks(ENVELOPES) {
         to.bus().publish(batch).await?;
         progress(Kind::Envelopes, batch.len() as u64);

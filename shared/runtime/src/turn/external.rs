@@ -1,7 +1,7 @@
 //! Events from outside that name no conversation: to whatever waits for them, and to triggers.
 
 use chrono::{DateTime, Utc};
-use engine::{ConversationId, EventBody, EventId, TaskId, Vars};
+use engine::{EventBody, EventId, TaskId, Vars};
 use flow::template::{self, Scope};
 use flow::{Contact, Trigger};
 use ports::{Commit, Envelope, Failure, FailureKind, FailureState, PortError, Topic};
@@ -28,8 +28,7 @@ pub(super) async fn fan_out(
     triggered(app, accepted, event, &mut envelopes).await?;
     if envelopes.is_empty() {
         // Nobody waits any more for an event that has had its effect.
-        let nowhere = ConversationId(String::new());
-        let seen = app.store().turn(Some(&accepted.id), &nowhere, &[]).await?.seen;
+        let seen = app.store().seen(&accepted.id).await?;
         return if seen { Ok(()) } else { keep(app, accepted, event).await };
     }
     // The event's id goes with them: a repeated delivery finds it and wakes nobody who came later.

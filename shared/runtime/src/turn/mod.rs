@@ -69,6 +69,10 @@ pub async fn run(
     until_committed(app, accepted, event, Recovery::Sweep, answer).await
 }
 
+fn repeated() -> Handled {
+    Handled { duplicate: true, ..Handled::default() }
+}
+
 async fn until_committed(
     app: &App,
     accepted: &Accepted,
@@ -83,9 +87,10 @@ async fn until_committed(
                 tracing::debug!(event = %accepted.id, what, "somebody else committed first");
                 last = Some(PortError::Conflict { what });
             }
-            Err(HandleError::Port(PortError::Duplicate { .. })) => {
-                return Ok(Handled { duplicate: true, ..Handled::default() });
-            }
+            Err(HandleError::Port(PortError::Duplicate { .. })) => return Ok(repeated()),
+            Err(error @ HandleError::Port(_)) => return Err(error),
+            // What it had its effect on may not take it a second time.
+            Err(_) if app.store().seen(&accepted.id).await? => return Ok(repeated()),
             other => return other,
         }
     }
@@ -110,7 +115,7 @@ async fn attempt(
     };
     let turn = app.store().turn(Some(&accepted.id), conversation, &named).await?;
     if turn.seen {
-        return Ok(Handled { duplicate: true, ..Handled::default() });
+        return Ok(repeated());
     }
     let mut work = Work::begin(app, accepted, &event.thread, &event.what, turn).await?;
     let handled = match &event.what {

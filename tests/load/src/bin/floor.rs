@@ -27,9 +27,9 @@ const WAITING_MAX: usize = 1_024;
 const PRAGMAS: [(&str, &str); 5] = [
     ("journal_mode", "WAL"),
     ("synchronous", "FULL"),
-    ("cache_size", "-65536"),
+    ("cache_size", "-16384"),
     ("temp_store", "MEMORY"),
-    ("wal_autocheckpoint", "16000"),
+    ("wal_autocheckpoint", "8000"),
 ];
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS messages \
                       (id TEXT PRIMARY KEY, contact TEXT NOT NULL, text TEXT NOT NULL) STRICT; \
