@@ -1,7 +1,7 @@
 //! A commit in the writer's transaction: every guard is part of the statement that writes.
 
 use engine::{Message, Task};
-use ports::{Commit, Envelope, IdempotentAnswer, PortError, Receipt, search};
+use ports::{Commit, IdempotentAnswer, PortError, Receipt, search};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -88,7 +88,7 @@ fn write(
             DeliveryMode::Published => outbox::hold(group, envelope, commit.event.as_ref(), at)?,
         }
     }
-    let unpublished: Vec<Envelope> = match delivery {
+    let unpublished = match delivery {
         DeliveryMode::Transactional => Vec::new(),
         DeliveryMode::Published => commit.outbox.clone(),
     };

@@ -201,8 +201,7 @@ impl Ready {
 
     /// A row that was changed without having been asked for here is not to be found here either.
     fn forget(&mut self, position: i64) {
-        let is_older = self.envelopes.front().is_none_or(|first| position < first.position);
-        if !is_older && self.envelopes.binary_search_by_key(&position, |it| it.position).is_ok() {
+        if self.envelopes.binary_search_by_key(&position, |it| it.position).is_ok() {
             *self = Self::default();
         }
     }

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use chrono::TimeDelta;
 use engine::{Status, Task};
 use ports::{
-    Bus, Commit, Deliveries, Envelope, MessageFilter, MessageWrite, Page, PortError, Queries,
-    Secret, Secrets, TaskWrite, Timers, Topic, TurnStore, Warehouse,
+    Bus, Commit, Deliveries, Envelope, MessageFilter, MessageWrite, Page, PortError, PortResult,
+    Queries, Secret, Secrets, TaskWrite, Timers, Topic, TurnStore, Warehouse,
 };
 use ports_contract::{Samples, Standing, at};
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use crate::open::{OpenError, Options, Sqlite};
 use crate::writer::{Group, WordTable};
@@ -174,15 +176,39 @@ async fn closing_finishes_what_waits_and_refuses_what_comes() {
     Sqlite::open(&path, options()).unwrap();
 }
 
+/// Keeps the writer busy until the sender is dropped: what is written meanwhile is one group.
+async fn hold_writer(sqlite: &Sqlite) -> (Sender<()>, JoinHandle<bool>) {
+    let (go, wait) = std::sync::mpsc::channel();
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let sqlite = sqlite.clone();
+    let busy = tokio::spawn(async move {
+        let work = move |_: &mut Group<'_>| {
+            let _ = begun.send(());
+            Ok(wait.recv().is_err())
+        };
+        sqlite.inner.writer.write(work).await.unwrap()
+    });
+    begins.recv().await.unwrap();
+    (go, busy)
+}
+
+/// A request that ends in a conflict, and may publish something before.
+fn write_a_conflict(sqlite: &Sqlite, writes_first: bool) -> JoinHandle<PortResult<()>> {
+    let sqlite = sqlite.clone();
+    let lost = Samples::new(2).envelope(Topic::Calls, "k");
+    let work = move |group: &mut Group<'_>| {
+        if writes_first {
+            crate::queue::enqueue(group, &lost, 0)?;
+        }
+        Err(crate::error::conflict("number", "2"))
+    };
+    tokio::spawn(async move { sqlite.inner.writer.write(work).await })
+}
+
 #[tokio::test]
 async fn one_of_a_group_fails_alone_even_by_a_panic() {
     let sqlite = Sqlite::in_memory(options()).unwrap();
-    // The writer is kept busy until all that follow wait, and so are one group.
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let busy = sqlite.clone();
-    let busy = tokio::spawn(async move {
-        busy.inner.writer.write(move |_| Ok(wait.recv().is_err())).await.unwrap()
-    });
+    let (go, busy) = hold_writer(&sqlite).await;
     let publish = |number: u32| {
         let sqlite = sqlite.clone();
         tokio::spawn(async move {
@@ -226,11 +252,7 @@ async fn one_of_a_group_fails_alone_even_by_a_panic() {
 async fn a_group_is_done_again_only_for_who_failed_after_writing() {
     for (writes_first, runs) in [(false, 1), (true, 2)] {
         let sqlite = Sqlite::in_memory(options()).unwrap();
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let busy = sqlite.clone();
-        let busy = tokio::spawn(async move {
-            busy.inner.writer.write(move |_| Ok(wait.recv().is_err())).await.unwrap()
-        });
+        let (go, busy) = hold_writer(&sqlite).await;
         let ran = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let (writer, counted) = (sqlite.clone(), Arc::clone(&ran));
         let first = Samples::new(1).envelope(Topic::Calls, "k");
@@ -242,17 +264,7 @@ async fn a_group_is_done_again_only_for_who_failed_after_writing() {
             };
             writer.inner.writer.write(work).await
         });
-        let writer = sqlite.clone();
-        let fails = tokio::spawn(async move {
-            let lost = Samples::new(2).envelope(Topic::Calls, "k");
-            let work = move |group: &mut Group<'_>| {
-                if writes_first {
-                    crate::queue::enqueue(group, &lost, 0)?;
-                }
-                Err::<(), _>(crate::error::conflict("number", "2"))
-            };
-            writer.inner.writer.write(work).await
-        });
+        let fails = write_a_conflict(&sqlite, writes_first);
         tokio::task::yield_now().await;
         drop(go);
         assert!(busy.await.unwrap());
@@ -272,11 +284,7 @@ async fn a_group_is_done_again_only_for_who_failed_after_writing() {
 #[tokio::test]
 async fn who_panics_when_it_is_done_again_is_told_no() {
     let sqlite = Sqlite::in_memory(options()).unwrap();
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let busy = sqlite.clone();
-    let busy = tokio::spawn(async move {
-        busy.inner.writer.write(move |_| Ok(wait.recv().is_err())).await.unwrap()
-    });
+    let (go, busy) = hold_writer(&sqlite).await;
     let (writer, mut again) = (sqlite.clone(), false);
     let panics = tokio::spawn(async move {
         let work = move |_: &mut Group<'_>| {
@@ -285,15 +293,7 @@ async fn who_panics_when_it_is_done_again_is_told_no() {
         };
         writer.inner.writer.write(work).await
     });
-    let writer = sqlite.clone();
-    let fails = tokio::spawn(async move {
-        let lost = Samples::new(2).envelope(Topic::Calls, "k");
-        let work = move |group: &mut Group<'_>| {
-            crate::queue::enqueue(group, &lost, 0)?;
-            Err::<(), _>(crate::error::conflict("number", "2"))
-        };
-        writer.inner.writer.write(work).await
-    });
+    let fails = write_a_conflict(&sqlite, true);
     tokio::task::yield_now().await;
     drop(go);
     assert!(busy.await.unwrap());

@@ -172,17 +172,14 @@ impl<W: Work> Job for Call<W> {
 
     fn is_refused(&self) -> bool {
         use PortError::{Conflict, Duplicate, Invalid, NotFound, TooLarge};
-        let outcome = self.outcome.as_ref().err();
-        outcome.is_some_and(|error| {
-            matches!(
-                error,
-                Conflict { .. }
-                    | Duplicate { .. }
-                    | Invalid { .. }
-                    | NotFound { .. }
-                    | TooLarge { .. }
-            )
-        })
+        matches!(
+            self.outcome,
+            Err(Conflict { .. }
+                | Duplicate { .. }
+                | Invalid { .. }
+                | NotFound { .. }
+                | TooLarge { .. })
+        )
     }
 
     fn fresh(&mut self) -> Option<Fresh> {

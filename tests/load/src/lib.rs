@@ -8,7 +8,7 @@
 //! | [`machine`] | what the numbers were measured on |
 //! | [`measure`] | the order of what is measured |
 //! | [`overload`] | more than can be handled, in open loops |
-//! | [`plain`] | the same with as little work as can be, for open loops |
+//! | [`plain`] | posting with as little work as can be, for open loops |
 //! | [`process`] | what a process used |
 //! | [`report`] | the numbers, for people, and the targets |
 //! | [`scale`] | large files: `scripts/bench scale` |

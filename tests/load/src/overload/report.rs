@@ -22,8 +22,8 @@ pub fn targets(measured: &Measured) -> Vec<Target> {
     let levels = &measured.levels;
     let goodput = |level: &Level| level.goodput_per_second;
     let best = levels.iter().map(goodput).fold(0.0, f64::max);
-    let from_one = || levels.iter().filter(|level| level.times >= 1.0);
-    let worst = from_one().map(goodput).fold(best, f64::min) / best.max(f64::EPSILON);
+    let from_one = levels.iter().filter(|level| level.times >= 1.0);
+    let worst = from_one.map(goodput).fold(best, f64::min) / best.max(f64::EPSILON);
     let most = |of: fn(&Level) -> f64| levels.iter().map(of).fold(0.0, f64::max);
     let broken = |level: &Level| f64::from(level.broken + level.without_retry_after + level.lost);
     let what = format!("goodput from 1 × capacity on ÷ best ≥ {GOODPUT_MIN}");
